@@ -1,0 +1,44 @@
+//! The table of APIs, as a whole.
+
+use expect_test::expect;
+
+use super::*;
+
+#[test]
+fn these_apis_are_spoken() {
+    let table: Vec<String> = ApiKey::ALL
+        .iter()
+        .map(|key| {
+            let advertised = key.advertised_versions();
+            format!("{:2} {key} {}, advertised {advertised}", key.code(), key.versions())
+        })
+        .collect();
+    expect![[r#"
+         0 Produce 3-11, advertised 0-11
+         1 Fetch 4-17, advertised 4-17
+         2 ListOffsets 1-9, advertised 1-9
+         3 Metadata 0-12, advertised 0-12
+        18 ApiVersions 0-4, advertised 0-4
+        19 CreateTopics 2-7, advertised 2-7
+        20 DeleteTopics 1-6, advertised 1-6
+        22 InitProducerId 0-5, advertised 0-5
+        32 DescribeConfigs 1-4, advertised 1-4
+        60 DescribeCluster 0-1, advertised 0-1"#]]
+    .assert_eq(&table.join("\n"));
+}
+
+#[test]
+fn produce_is_advertised_from_0_on_for_librdkafkas_sake_but_not_spoken_before_3() {
+    assert_eq!(ApiKey::Produce.advertised_versions(), Versions::new(0, 11));
+    assert_eq!(ApiKey::Produce.versions(), Versions::new(3, 11));
+}
+
+#[test]
+fn every_key_is_found_by_its_number_and_no_other_is() {
+    for &api_key in ApiKey::ALL {
+        assert_eq!(ApiKey::from_code(api_key.code()), Some(api_key));
+    }
+    let codes: Vec<i16> =
+        (i16::MIN..=i16::MAX).filter(|&code| ApiKey::from_code(code).is_some()).collect();
+    assert_eq!(codes, [0, 1, 2, 3, 18, 19, 20, 22, 32, 60]);
+}

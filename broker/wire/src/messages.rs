@@ -1,0 +1,26 @@
+//! The schemas, one file for each API, in the order of their keys.
+
+pub mod produce;
+pub mod fetch;
+pub mod list_offsets;
+pub mod metadata;
+pub mod api_versions;
+pub mod create_topics;
+pub mod delete_topics;
+pub mod init_producer_id;
+pub mod describe_configs;
+pub mod describe_cluster;
+
+pub use api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+pub use create_topics::{CreateTopicsRequest, CreateTopicsResponse};
+pub use delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
+pub use describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};
+pub use describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse};
+pub use fetch::{FetchRequest, FetchResponse};
+pub use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
+pub use list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
+pub use metadata::{MetadataRequest, MetadataResponse};
+pub use produce::{ProduceRequest, ProduceResponse};
+
+#[cfg(test)]
+mod tests;
