@@ -1,0 +1,543 @@
+//! A simulated disk with a file system: what was written, and what of it would survive.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::op::{DirEntry, OpenOptions};
+use crate::rng::Rng;
+
+/// The unit that is written whole or not at all.
+const SECTOR_SIZE_BYTES: usize = 512;
+type Sector = [u8; SECTOR_SIZE_BYTES];
+
+/// Number of a file's content, whatever its name.
+pub(super) type Inode = u64;
+
+/// Decides, for each thing that a crash leaves uncertain, whether it has happened. The things come
+/// in an order that depends only on the run.
+#[derive(Clone, Debug)]
+pub struct Fate {
+    rule: Rule,
+    asked_count: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Rule {
+    Nothing,
+    Everything,
+    Only(u64),
+    AllBut(u64),
+    First(u64),
+    Subset(u64),
+    Random(Rng, u64),
+}
+
+impl Fate {
+    /// Nothing uncertain has happened.
+    pub fn nothing() -> Fate {
+        Rule::Nothing.into()
+    }
+
+    /// Everything has happened.
+    pub fn everything() -> Fate {
+        Rule::Everything.into()
+    }
+
+    /// Only the `n`th thing has happened.
+    pub fn only(n: u64) -> Fate {
+        Rule::Only(n).into()
+    }
+
+    /// Everything but the `n`th thing has happened.
+    pub fn all_but(n: u64) -> Fate {
+        Rule::AllBut(n).into()
+    }
+
+    /// The first `n` things have happened.
+    pub fn first(n: u64) -> Fate {
+        Rule::First(n).into()
+    }
+
+    /// The things whose bit is set have happened; from the 64th on none.
+    pub fn subset(bits: u64) -> Fate {
+        Rule::Subset(bits).into()
+    }
+
+    /// Each thing has happened with a probability that the seed chooses, too.
+    pub fn random(seed: u64) -> Fate {
+        let mut rng = Rng::from_seed(seed);
+        let of_16 = 1 + rng.below(15);
+        Rule::Random(rng, of_16).into()
+    }
+
+    /// How many things there were to decide.
+    pub fn asked_count(&self) -> u64 {
+        self.asked_count
+    }
+
+    pub(super) fn keeps(&mut self) -> bool {
+        let number = self.asked_count;
+        self.asked_count += 1;
+        match &mut self.rule {
+            Rule::Nothing => false,
+            Rule::Everything => true,
+            Rule::Only(n) => number == *n,
+            Rule::AllBut(n) => number != *n,
+            Rule::First(n) => number < *n,
+            Rule::Subset(bits) => number < 64 && *bits >> number & 1 == 1,
+            Rule::Random(rng, of_16) => rng.below(16) < *of_16,
+        }
+    }
+}
+
+impl From<Rule> for Fate {
+    fn from(rule: Rule) -> Fate {
+        Fate { rule, asked_count: 0 }
+    }
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Dir,
+    File(Inode),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    /// What reads see.
+    bytes: Vec<u8>,
+    /// What a loss of power leaves at least.
+    flushed: Vec<u8>,
+    /// By sector: the versions written since the last flush, with the number of their write.
+    unflushed: BTreeMap<u64, Vec<(u64, Box<Sector>)>>,
+    /// The size has changed since the last flush, by the write of this number.
+    resized: Option<u64>,
+    last_write: u64,
+}
+
+/// The disk of one machine. Cloning it copies everything.
+#[derive(Clone, Debug)]
+pub struct Disk {
+    names: BTreeMap<PathBuf, Node>,
+    flushed_names: BTreeMap<PathBuf, Node>,
+    contents: BTreeMap<Inode, Content>,
+    inodes_count: u64,
+    capacity_bytes: u64,
+}
+
+impl Default for Disk {
+    fn default() -> Disk {
+        Disk::new()
+    }
+}
+
+impl Disk {
+    /// An empty disk with a root directory and no end.
+    pub fn new() -> Disk {
+        Disk::with_capacity(u64::MAX)
+    }
+
+    /// An empty disk that is full when its files have this size together.
+    pub fn with_capacity(capacity_bytes: u64) -> Disk {
+        let names = BTreeMap::from([(PathBuf::from("/"), Node::Dir)]);
+        Disk {
+            flushed_names: names.clone(),
+            names,
+            contents: BTreeMap::new(),
+            inodes_count: 0,
+            capacity_bytes,
+        }
+    }
+
+    /// Changes the disk's size.
+    pub fn set_capacity(&mut self, capacity_bytes: u64) {
+        self.capacity_bytes = capacity_bytes;
+    }
+
+    /// The paths of all files.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let files = self.names.iter().filter(|(_, node)| matches!(node, Node::File(_)));
+        files.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// A file's bytes, as its readers see them.
+    pub fn file_bytes(&self, path: impl AsRef<Path>) -> Option<&[u8]> {
+        match self.names.get(path.as_ref())? {
+            Node::File(inode) => Some(&self.contents[inode].bytes),
+            Node::Dir => None,
+        }
+    }
+
+    /// Replaces bytes of a file behind everybody's back, as a medium does that rots.
+    pub fn overwrite(&mut self, path: impl AsRef<Path>, position: usize, bytes: &[u8]) {
+        let Some(Node::File(inode)) = self.names.get(path.as_ref()) else {
+            panic!("there is no file {}", path.as_ref().display());
+        };
+        let content = self.contents.get_mut(inode).expect("a name's content exists");
+        for image in [&mut content.bytes, &mut content.flushed] {
+            if position + bytes.len() <= image.len() {
+                image[position..position + bytes.len()].copy_from_slice(bytes);
+            }
+        }
+        for sector in position / SECTOR_SIZE_BYTES..=(position + bytes.len()) / SECTOR_SIZE_BYTES {
+            content.unflushed.remove(&(sector as u64));
+        }
+    }
+
+    /// Cuts a file behind everybody's back.
+    pub fn cut(&mut self, path: impl AsRef<Path>, size_bytes: usize) {
+        let Some(Node::File(inode)) = self.names.get(path.as_ref()) else {
+            panic!("there is no file {}", path.as_ref().display());
+        };
+        let content = self.contents.get_mut(inode).expect("a name's content exists");
+        content.bytes.truncate(size_bytes);
+        content.flushed.truncate(size_bytes);
+    }
+
+    /// Everything becomes durable, as by sync(1).
+    pub fn flush_everything(&mut self) {
+        self.flushed_names = self.names.clone();
+        for content in self.contents.values_mut() {
+            content.flush(u64::MAX);
+        }
+    }
+
+    pub(super) fn open(&mut self, path: &Path, options: OpenOptions) -> io::Result<Option<Inode>> {
+        match self.names.get(path) {
+            Some(_) if options.create_new => Err(io::ErrorKind::AlreadyExists.into()),
+            Some(Node::File(_)) if options.directory => Err(io::ErrorKind::NotADirectory.into()),
+            Some(Node::File(inode)) => Ok(Some(*inode)),
+            Some(Node::Dir) if options.directory => Ok(None),
+            Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
+            None if options.create || options.create_new => {
+                self.parent_of(path)?;
+                self.inodes_count += 1;
+                self.names.insert(path.to_owned(), Node::File(self.inodes_count));
+                self.contents.insert(self.inodes_count, Content::default());
+                Ok(Some(self.inodes_count))
+            }
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn read(&self, inode: Inode, position: u64, into: &mut [u8]) -> usize {
+        let bytes = &self.contents[&inode].bytes;
+        let start = usize::try_from(position).map_or(bytes.len(), |start| start.min(bytes.len()));
+        let size_bytes = into.len().min(bytes.len() - start);
+        into[..size_bytes].copy_from_slice(&bytes[start..start + size_bytes]);
+        size_bytes
+    }
+
+    pub(super) fn write(
+        &mut self,
+        inode: Inode,
+        position: u64,
+        data: &[u8],
+        durable: bool,
+    ) -> io::Result<()> {
+        let end = position + data.len() as u64;
+        let growth = end.saturating_sub(self.size_bytes(inode));
+        if self.free_bytes() < growth {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let content = self.content(inode);
+        content.write(position, data, &mut || true);
+        if durable {
+            // Like a write with FUA: nothing but its own sectors.
+            let sectors = sectors_of(position, data.len());
+            content.flush_sectors(sectors, u64::MAX);
+            content.flush_size(end);
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_some_sectors(
+        &mut self,
+        inode: Inode,
+        position: u64,
+        data: &[u8],
+        mut keeps: impl FnMut() -> bool,
+    ) {
+        self.content(inode).write(position, data, &mut keeps);
+    }
+
+    pub(super) fn last_write(&self, inode: Inode) -> u64 {
+        self.contents[&inode].last_write
+    }
+
+    pub(super) fn flush(&mut self, inode: Inode, up_to: u64) {
+        self.content(inode).flush(up_to);
+    }
+
+    /// A flush has failed: the kernel takes the pages for clean, the device does not have them.
+    pub(super) fn forget_unflushed(&mut self, inode: Inode, up_to: u64) {
+        for versions in self.content(inode).unflushed.values_mut() {
+            versions.retain(|(number, _)| up_to < *number);
+        }
+    }
+
+    pub(super) fn size_bytes(&self, inode: Inode) -> u64 {
+        self.contents[&inode].bytes.len() as u64
+    }
+
+    pub(super) fn allocate(&mut self, inode: Inode, end: u64) -> io::Result<()> {
+        let growth = end.saturating_sub(self.size_bytes(inode));
+        if self.free_bytes() < growth {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        if 0 < growth {
+            self.content(inode).resize(end);
+        }
+        Ok(())
+    }
+
+    pub(super) fn truncate(&mut self, inode: Inode, size_bytes: u64) {
+        self.content(inode).resize(size_bytes);
+    }
+
+    pub(super) fn make_dir(&mut self, path: &Path) -> io::Result<()> {
+        self.parent_of(path)?;
+        if self.names.contains_key(path) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        self.names.insert(path.to_owned(), Node::Dir);
+        Ok(())
+    }
+
+    pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        match self.names.get(path) {
+            Some(Node::Dir) => {}
+            Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
+            None => return Err(io::ErrorKind::NotFound.into()),
+        }
+        let children = self.names.iter().filter(|(child, _)| child.parent() == Some(path));
+        let entries = children.filter_map(|(child, node)| {
+            let name = child.file_name()?.to_str()?.to_owned();
+            Some(DirEntry { name, is_dir: *node == Node::Dir })
+        });
+        Ok(entries.collect())
+    }
+
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.parent_of(to)?;
+        let node = self.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        self.names.insert(to.to_owned(), node);
+        if node == Node::Dir {
+            let inside: Vec<PathBuf> =
+                self.names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+            for path in inside {
+                let moved = to.join(path.strip_prefix(from).expect("just filtered"));
+                let node = self.names.remove(&path).expect("just listed");
+                self.names.insert(moved, node);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
+        match self.names.get(path) {
+            Some(Node::File(_)) => {
+                self.names.remove(path);
+                Ok(())
+            }
+            Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
+        if !self.read_dir(path)?.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.names.remove(path);
+        Ok(())
+    }
+
+    /// The names in one directory become durable, and those removed from it stay removed.
+    pub(super) fn flush_dir(&mut self, path: &Path) {
+        self.flushed_names.retain(|child, _| child.parent() != Some(path));
+        let children = self.names.iter().filter(|(child, _)| child.parent() == Some(path));
+        self.flushed_names.extend(children.map(|(child, node)| (child.clone(), *node)));
+    }
+
+    pub(super) fn free_bytes(&self) -> u64 {
+        let named = self.names.values().filter_map(|node| match node {
+            Node::File(inode) => Some(self.size_bytes(*inode)),
+            Node::Dir => None,
+        });
+        self.capacity_bytes.saturating_sub(named.sum())
+    }
+
+    pub(super) fn capacity_bytes(&self) -> u64 {
+        self.capacity_bytes
+    }
+
+    /// Everything that was not flushed is old or new, each thing by itself.
+    pub(super) fn lose_power(&mut self, fate: &mut Fate) {
+        for content in self.contents.values_mut() {
+            content.lose_power(fate);
+        }
+        let mut names = self.flushed_names.clone();
+        let all: Vec<PathBuf> = self.names.keys().chain(names.keys()).cloned().collect();
+        for path in all {
+            let (new, old) = (self.names.get(&path).copied(), self.flushed_names.get(&path));
+            if new.as_ref() != old && fate.keeps() {
+                match new {
+                    Some(node) => names.insert(path, node),
+                    None => names.remove(&path),
+                };
+            }
+        }
+        // A name whose directory is gone cannot be reached.
+        let reachable: BTreeMap<PathBuf, Node> = names
+            .iter()
+            .filter(|(path, _)| {
+                path.ancestors().skip(1).all(|above| names.get(above) == Some(&Node::Dir))
+            })
+            .map(|(path, node)| (path.clone(), *node))
+            .collect();
+        self.flushed_names = reachable.clone();
+        self.names = reachable;
+        let named: Vec<Inode> = self
+            .names
+            .values()
+            .filter_map(|node| match node {
+                Node::File(inode) => Some(*inode),
+                Node::Dir => None,
+            })
+            .collect();
+        self.contents.retain(|inode, _| named.contains(inode));
+    }
+
+    fn content(&mut self, inode: Inode) -> &mut Content {
+        self.contents.get_mut(&inode).expect("an open file's content exists")
+    }
+
+    fn parent_of(&self, path: &Path) -> io::Result<()> {
+        match path.parent().map(|parent| self.names.get(parent)) {
+            Some(Some(Node::Dir)) => Ok(()),
+            Some(Some(Node::File(_))) => Err(io::ErrorKind::NotADirectory.into()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+}
+
+impl Content {
+    fn write(&mut self, position: u64, data: &[u8], keeps: &mut dyn FnMut() -> bool) {
+        self.last_write += 1;
+        let number = self.last_write;
+        for sector in sectors_of(position, data.len()) {
+            if !keeps() {
+                continue;
+            }
+            let sector_start = sector * SECTOR_SIZE_BYTES as u64;
+            let from = position.max(sector_start);
+            let to = (position + data.len() as u64).min(sector_start + SECTOR_SIZE_BYTES as u64);
+            if (self.bytes.len() as u64) < to {
+                self.bytes.resize(index(to), 0);
+                self.resized = Some(number);
+            }
+            self.bytes[index(from)..index(to)]
+                .copy_from_slice(&data[index(from - position)..index(to - position)]);
+            let version = (number, Box::new(sector_at(&self.bytes, sector)));
+            self.unflushed.entry(sector).or_default().push(version);
+        }
+    }
+
+    fn resize(&mut self, size_bytes: u64) {
+        self.last_write += 1;
+        let number = self.last_write;
+        let old = self.bytes.len();
+        self.bytes.resize(index(size_bytes), 0);
+        self.resized = Some(number);
+        if self.bytes.len() < old {
+            let first_cut = size_bytes.div_ceil(SECTOR_SIZE_BYTES as u64);
+            self.unflushed.retain(|sector, _| *sector < first_cut);
+        }
+    }
+
+    fn flush(&mut self, up_to: u64) {
+        let sectors: Vec<u64> = self.unflushed.keys().copied().collect();
+        if self.resized.is_some_and(|number| number <= up_to) {
+            self.flush_size(self.bytes.len() as u64);
+            self.flushed.truncate(self.bytes.len());
+        }
+        self.flush_sectors(sectors, up_to);
+    }
+
+    fn flush_size(&mut self, size_bytes: u64) {
+        if (self.flushed.len() as u64) < size_bytes {
+            self.flushed.resize(index(size_bytes), 0);
+        }
+        if self.flushed.len() == self.bytes.len() {
+            self.resized = None;
+        }
+    }
+
+    fn flush_sectors(&mut self, sectors: impl IntoIterator<Item = u64>, up_to: u64) {
+        for sector in sectors {
+            let Some(versions) = self.unflushed.get_mut(&sector) else { continue };
+            let later = versions.partition_point(|(number, _)| *number <= up_to);
+            let newer = versions.split_off(later);
+            if let Some((_, version)) = versions.pop() {
+                put_sector(&mut self.flushed, sector, &version, self.bytes.len());
+            }
+            if newer.is_empty() {
+                self.unflushed.remove(&sector);
+            } else {
+                *versions = newer;
+            }
+        }
+    }
+
+    fn lose_power(&mut self, fate: &mut Fate) {
+        let mut survived = std::mem::take(&mut self.flushed);
+        if self.resized.take().is_some() && fate.keeps() {
+            survived.resize(self.bytes.len(), 0);
+        }
+        let size_bytes = survived.len();
+        for (sector, versions) in std::mem::take(&mut self.unflushed) {
+            // The newest version that happened counts; an older one may be all that did.
+            for (_, version) in versions.iter().rev() {
+                if fate.keeps() {
+                    put_sector(&mut survived, sector, version, size_bytes);
+                    break;
+                }
+            }
+        }
+        survived.truncate(size_bytes);
+        self.flushed = survived.clone();
+        self.bytes = survived;
+    }
+}
+
+fn sectors_of(position: u64, size_bytes: usize) -> std::ops::Range<u64> {
+    let sector = SECTOR_SIZE_BYTES as u64;
+    position / sector..(position + size_bytes as u64).div_ceil(sector)
+}
+
+fn sector_at(bytes: &[u8], sector: u64) -> Sector {
+    let start = index(sector) * SECTOR_SIZE_BYTES;
+    let end = bytes.len().min(start + SECTOR_SIZE_BYTES);
+    let mut copy = [0; SECTOR_SIZE_BYTES];
+    copy[..end - start].copy_from_slice(&bytes[start..end]);
+    copy
+}
+
+/// Puts a sector into an image, which grows with it up to `size_max`.
+fn put_sector(image: &mut Vec<u8>, sector: u64, version: &Sector, size_max: usize) {
+    let start = index(sector) * SECTOR_SIZE_BYTES;
+    let end = (start + SECTOR_SIZE_BYTES).min(size_max);
+    if start < end {
+        if image.len() < end {
+            image.resize(end, 0);
+        }
+        image[start..end].copy_from_slice(&version[..end - start]);
+    }
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(number).expect("a simulated file fits into memory")
+}

@@ -1,0 +1,381 @@
+//! One simulated core's operations.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use super::disk::{Disk, Fate, Inode};
+use super::{Event, World};
+use crate::arena::Key;
+use crate::buffer::BLOCK_SIZE_BYTES;
+use crate::driver::slots::Slots;
+use crate::mesh::Doorbell;
+use crate::op::{Completion, Fd, Op, Output, Space, WriteMode};
+use crate::time::Instant;
+
+/// An operation as those see it who decide about faults.
+#[derive(Debug)]
+pub struct Operation<'a> {
+    /// What is asked.
+    pub kind: OperationKind,
+    /// Of which file or directory.
+    pub path: &'a Path,
+    /// How many operations have been submitted up to this one.
+    pub number: u64,
+}
+
+/// What an operation does, for choosing faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OperationKind {
+    /// Open, whether or not it creates.
+    Open,
+    /// A read.
+    Read,
+    /// A write, durable or not.
+    Write,
+    /// A flush of a file or directory.
+    Sync,
+    /// Space is reserved, or the size changed.
+    Resize,
+    /// Names are created, changed, removed or listed.
+    Names,
+}
+
+/// What becomes of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It succeeds, if it can.
+    None,
+    /// It fails with this error. A write has then happened in any part; what a failed flush should
+    /// have covered is lost at the next loss of power, even if a later flush succeeds, as with Linux
+    /// and most file systems (Rebello et al., "Can Applications Recover from fsync Failures?").
+    Error(io::ErrorKind),
+    /// A read or write does only a part, as system calls may.
+    Short,
+    /// It takes this long.
+    Slow(Duration),
+}
+
+struct OpenFile {
+    path: PathBuf,
+    /// None for a directory.
+    inode: Option<Inode>,
+    direct: bool,
+}
+
+/// What a slot keeps beside its operation.
+pub(super) struct Pending {
+    /// The number of the last write to the file that was complete when a flush was submitted.
+    flush_up_to: u64,
+    fault: Fault,
+    /// A fingerprint of the buffer: nobody may change it while the operation is in flight.
+    fingerprint: u32,
+}
+
+pub(crate) struct SimDriver {
+    world: Rc<RefCell<World>>,
+    core: usize,
+    machine: usize,
+    slots: Slots<Pending>,
+    files: BTreeMap<i32, OpenFile>,
+    files_count: i32,
+}
+
+impl SimDriver {
+    pub(super) fn new(world: Rc<RefCell<World>>, core: usize, machine: usize) -> SimDriver {
+        let files = BTreeMap::new();
+        SimDriver { world, core, machine, slots: Slots::new(), files, files_count: 0 }
+    }
+
+    pub(crate) fn submit(&mut self, op: Op) -> Key {
+        let mut world = self.world.borrow_mut();
+        world.operations_count += 1;
+        let number = world.operations_count;
+        let (kind, path) = self.describe(&op);
+        let fault = match (kind, world.inject.take()) {
+            (Some(kind), Some(mut inject)) => {
+                let fault = inject(&Operation { kind, path, number });
+                world.inject = Some(inject);
+                fault
+            }
+            (_, inject) => {
+                world.inject = inject;
+                Fault::None
+            }
+        };
+        let flush_up_to = match &op {
+            Op::Sync { fd, .. } => {
+                let inode = self.files.get(&fd.0).and_then(|file| file.inode);
+                inode.map_or(0, |inode| world.disks[self.machine].last_write(inode))
+            }
+            _ => 0,
+        };
+        let latency = match fault {
+            Fault::Slow(latency) => latency,
+            _ => latency_of(&op, &mut world),
+        };
+        let fingerprint = fingerprint(&op);
+        let key = self.slots.insert(op, Pending { flush_up_to, fault, fingerprint });
+        world.schedule(latency, Event::Completed { core: self.core, key });
+        key
+    }
+
+    pub(crate) fn poll(&mut self, key: Key, waker: &Waker) -> Poll<Completion> {
+        self.slots.poll(key, waker)
+    }
+
+    /// Files are not cancelled; the operation runs to its end and nobody hears of it.
+    pub(crate) fn abandon(&mut self, key: Key) {
+        if let Some(completion) = self.slots.abandon(key) {
+            self.discard(completion);
+        }
+    }
+
+    pub(crate) fn ring(&mut self, doorbell: &Doorbell) {
+        let Some(target) = doorbell.ring_fd() else { return };
+        let mut world = self.world.borrow_mut();
+        let latency = Duration::from_nanos(1000 + world.rng.below(50_000));
+        let core = usize::try_from(target).expect("a core's number");
+        world.schedule(latency, Event::Rung { core });
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.world.borrow().now
+    }
+
+    pub(crate) fn wall_clock_ms(&self) -> i64 {
+        const EPOCH_MS: i64 = 1_700_000_000_000;
+        let since = self.world.borrow().now.as_nanos() / 1_000_000;
+        EPOCH_MS + i64::try_from(since).expect("a simulation ends before the year 292 million")
+    }
+
+    /// Performs the operation and hands its result over.
+    pub(super) fn complete(&mut self, key: Key) {
+        let (op, pending) = self.slots.in_flight(key);
+        assert_eq!(
+            fingerprint(op),
+            pending.fingerprint,
+            "a buffer belongs to its operation until the completion"
+        );
+        let (fault, flush_up_to) = (pending.fault, pending.flush_up_to);
+        let mut world = self.world.borrow_mut();
+        world.note(key.to_u64());
+        let part = world.rng.next_u64();
+        let disk = &mut world.disks[self.machine];
+        let result =
+            perform(disk, &mut self.files, &mut self.files_count, op, flush_up_to, fault, part);
+        drop(world);
+        if let Some(unwanted) = self.slots.complete(key, result) {
+            self.discard(unwanted);
+        }
+    }
+
+    /// What the operations in flight leave on the disk if the process ends now: each sector of a
+    /// write, and each change of names or sizes, lands or does not.
+    pub(super) fn land_in_flight(&mut self, disk: &mut Disk, fate: &mut Fate) {
+        for op in self.slots.in_flight_ops() {
+            match op {
+                Op::WriteAt { fd, data, position, .. } => {
+                    if let Some(inode) = self.files.get(&fd.0).and_then(|file| file.inode) {
+                        disk.write_some_sectors(inode, *position, data, || fate.keeps());
+                    }
+                }
+                Op::Truncate { fd, size_bytes } => {
+                    if let Some(inode) = self.files.get(&fd.0).and_then(|file| file.inode)
+                        && fate.keeps()
+                    {
+                        disk.truncate(inode, *size_bytes);
+                    }
+                }
+                Op::Allocate { fd, position, size_bytes } => {
+                    if let Some(inode) = self.files.get(&fd.0).and_then(|file| file.inode)
+                        && fate.keeps()
+                    {
+                        let _ = disk.allocate(inode, position + size_bytes);
+                    }
+                }
+                Op::Rename { from, to } if fate.keeps() => drop(disk.rename(from, to)),
+                Op::RemoveFile { path } if fate.keeps() => drop(disk.remove_file(path)),
+                Op::RemoveDir { path } if fate.keeps() => drop(disk.remove_dir(path)),
+                Op::MakeDir { path } if fate.keeps() => drop(disk.make_dir(path)),
+                Op::Open { path, options }
+                    if (options.create || options.create_new) && fate.keeps() =>
+                {
+                    drop(disk.open(path, *options));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn describe<'a>(&'a self, op: &'a Op) -> (Option<OperationKind>, &'a Path) {
+        let path_of = |fd: &Fd| self.files.get(&fd.0).map_or(Path::new(""), |file| &file.path);
+        match op {
+            Op::Open { path, .. } => (Some(OperationKind::Open), path),
+            Op::ReadAt { fd, .. } => (Some(OperationKind::Read), path_of(fd)),
+            Op::WriteAt { fd, .. } => (Some(OperationKind::Write), path_of(fd)),
+            Op::Sync { fd, .. } => (Some(OperationKind::Sync), path_of(fd)),
+            Op::Allocate { fd, .. } | Op::Truncate { fd, .. } => {
+                (Some(OperationKind::Resize), path_of(fd))
+            }
+            Op::MakeDir { path }
+            | Op::ReadDir { path }
+            | Op::RemoveFile { path }
+            | Op::RemoveDir { path }
+            | Op::Rename { from: path, .. } => (Some(OperationKind::Names), path),
+            _ => (None, Path::new("")),
+        }
+    }
+
+    fn discard(&mut self, completion: Completion) {
+        if let Ok(Output::Fd(fd)) = completion.result {
+            self.files.remove(&fd.0);
+        }
+    }
+}
+
+fn latency_of(op: &Op, world: &mut World) -> Duration {
+    let rng = &mut world.rng;
+    let micros = match op {
+        Op::WriteAt { mode: WriteMode::Durable, .. } => 50 + rng.below(100),
+        Op::WriteAt { .. } => 5 + rng.below(60),
+        Op::Sync { .. } => 30 + rng.below(400),
+        Op::Close { .. } => 0,
+        _ => 1 + rng.below(60),
+    };
+    // A device stalls now and then.
+    Duration::from_micros(if rng.one_in(200) { micros + 5_000 } else { micros })
+}
+
+fn fingerprint(op: &Op) -> u32 {
+    let bytes: &[u8] = match op {
+        Op::WriteAt { data, .. } => data,
+        Op::ReadAt { buf, .. } => buf,
+        _ => &[],
+    };
+    bytes.chunks(64).fold(0, |sum, chunk| u32::from(chunk[0]).wrapping_add(sum.rotate_left(5)))
+}
+
+fn perform(
+    disk: &mut Disk,
+    files: &mut BTreeMap<i32, OpenFile>,
+    files_count: &mut i32,
+    op: &mut Op,
+    flush_up_to: u64,
+    fault: Fault,
+    part: u64,
+) -> io::Result<Output> {
+    let failed = match fault {
+        Fault::Error(kind) => Some(io::Error::from(kind)),
+        _ => None,
+    };
+    let file_of = |files: &BTreeMap<i32, OpenFile>, fd: &Fd| -> io::Result<(Inode, bool)> {
+        let file = files.get(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok((file.inode.ok_or(io::ErrorKind::IsADirectory)?, file.direct))
+    };
+    match op {
+        Op::WriteAt { fd, data, position, mode } => {
+            let (inode, direct) = file_of(files, fd)?;
+            check_alignment(direct, *position, data.len())?;
+            if let Some(error) = failed {
+                let mut bits = part;
+                disk.write_some_sectors(inode, *position, data, || {
+                    bits = bits.rotate_left(1);
+                    bits & 1 == 1
+                });
+                return Err(error);
+            }
+            let size_bytes = transfer_size(fault, direct, data.len(), part);
+            let durable = *mode == WriteMode::Durable;
+            disk.write(inode, *position, &data[..size_bytes], durable)?;
+            Ok(Output::Count(size_bytes))
+        }
+        Op::Sync { fd, .. } => {
+            let file = files.get(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
+            match (file.inode, failed) {
+                (Some(inode), None) => disk.flush(inode, flush_up_to),
+                (Some(inode), Some(error)) => {
+                    disk.forget_unflushed(inode, flush_up_to);
+                    return Err(error);
+                }
+                (None, None) => disk.flush_dir(&file.path),
+                (None, Some(error)) => return Err(error),
+            }
+            Ok(Output::Done)
+        }
+        _ if failed.is_some() => Err(failed.expect("just seen")),
+        Op::Open { path, options } => {
+            let inode = disk.open(path, *options)?;
+            *files_count += 1;
+            let file = OpenFile { path: path.clone(), inode, direct: options.direct };
+            files.insert(*files_count, file);
+            Ok(Output::Fd(Fd(*files_count)))
+        }
+        Op::Close { fd } => {
+            files.remove(&fd.0);
+            Ok(Output::Done)
+        }
+        Op::ReadAt { fd, buf, position } => {
+            let (inode, direct) = file_of(files, fd)?;
+            check_alignment(direct, *position, buf.len())?;
+            let size_bytes = transfer_size(fault, direct, buf.len(), part);
+            Ok(Output::Count(disk.read(inode, *position, &mut buf[..size_bytes])))
+        }
+        Op::Allocate { fd, position, size_bytes } => {
+            let (inode, _) = file_of(files, fd)?;
+            disk.allocate(inode, *position + *size_bytes)?;
+            Ok(Output::Done)
+        }
+        Op::Truncate { fd, size_bytes } => {
+            let (inode, _) = file_of(files, fd)?;
+            disk.truncate(inode, *size_bytes);
+            Ok(Output::Done)
+        }
+        Op::Size { fd } => Ok(Output::Size(disk.size_bytes(file_of(files, fd)?.0))),
+        Op::CachedBytes { .. } => Ok(Output::Count(0)),
+        Op::MakeDir { path } => disk.make_dir(path).map(|()| Output::Done),
+        Op::ReadDir { path } => disk.read_dir(path).map(Output::Entries),
+        Op::Rename { from, to } => disk.rename(from, to).map(|()| Output::Done),
+        Op::RemoveFile { path } => disk.remove_file(path).map(|()| Output::Done),
+        Op::RemoveDir { path } => disk.remove_dir(path).map(|()| Output::Done),
+        Op::Space { .. } => Ok(Output::Space(Space {
+            free_bytes: disk.free_bytes(),
+            total_bytes: disk.capacity_bytes(),
+        })),
+        Op::Listen { .. }
+        | Op::LocalAddress { .. }
+        | Op::Accept { .. }
+        | Op::Connect { .. }
+        | Op::Receive { .. }
+        | Op::Send { .. }
+        | Op::SendFile { .. }
+        | Op::Writable { .. }
+        | Op::Shutdown { .. } => {
+            Err(io::Error::new(io::ErrorKind::Unsupported, "sockets are not simulated yet"))
+        }
+    }
+}
+
+/// As the kernel does for `O_DIRECT`.
+fn check_alignment(direct: bool, position: u64, size_bytes: usize) -> io::Result<()> {
+    let block = BLOCK_SIZE_BYTES as u64;
+    let aligned = position.is_multiple_of(block) && (size_bytes as u64).is_multiple_of(block);
+    if direct && !aligned {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    Ok(())
+}
+
+fn transfer_size(fault: Fault, direct: bool, size_bytes: usize, part: u64) -> usize {
+    let unit = if direct { BLOCK_SIZE_BYTES } else { 1 };
+    let units_count = size_bytes / unit;
+    if fault != Fault::Short || units_count < 2 {
+        return size_bytes;
+    }
+    let share = usize::try_from(part % (units_count as u64 - 1)).expect("below a usize");
+    (1 + share) * unit
+}

@@ -1,0 +1,125 @@
+//! Sockets: on the kernel only, until the simulator has them.
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use runtime::{File, OpenOptions, TcpListener, TcpStream, WriteMode, spawn, timeout};
+
+use super::Directory;
+
+const LOOPBACK: ([u8; 4], u16) = ([127, 0, 0, 1], 0);
+
+fn on_the_kernel(test: impl Future<Output = ()> + 'static) {
+    runtime::block_on(test).unwrap();
+}
+
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind_alone(SocketAddr::from(LOOPBACK)).await.unwrap();
+    let address = listener.local_address().await.unwrap();
+    let accepted = spawn(async move { listener.accept().await.unwrap().0 });
+    let connected = TcpStream::connect(address).await.unwrap();
+    (connected, accepted.await)
+}
+
+async fn receive_all(stream: &TcpStream) -> BytesMut {
+    let mut received = BytesMut::new();
+    loop {
+        received.reserve(65_536);
+        let (result, buf) = stream.receive(received).await;
+        received = buf;
+        if result.unwrap() == 0 {
+            return received;
+        }
+    }
+}
+
+#[test]
+fn bytes_arrive_whole_and_in_order_whatever_the_pieces() {
+    on_the_kernel(async {
+        let (sender, receiver) = pair().await;
+        // More pieces than one call takes, of all sizes, some empty.
+        let pieces: Vec<Bytes> = (0..2000u32)
+            .map(|n| Bytes::from(vec![n.to_le_bytes()[0]; n as usize * 7 % 3001]))
+            .collect();
+        let expected: Vec<u8> = pieces.concat();
+        spawn(async move { sender.send_all(pieces).await.unwrap() });
+        assert_eq!(receive_all(&receiver).await, expected);
+    });
+}
+
+#[test]
+fn a_file_is_sent_at_the_pace_of_its_reader() {
+    let directory = Directory::new();
+    let path = directory.0.join("file");
+    on_the_kernel(async move {
+        let file = File::open(path, OpenOptions::CREATE).await.unwrap();
+        let data = Bytes::from((0..4 << 20).map(|n: u32| n.to_le_bytes()[2]).collect::<Vec<u8>>());
+        file.write_all_at(data.clone(), 0, WriteMode::Cached).await.unwrap();
+        assert_eq!(file.cached_bytes(0, 4 << 20).await.unwrap(), 4 << 20);
+        let (sender, receiver) = pair().await;
+        // Three times as much as a socket's buffers hold.
+        let sending = spawn(async move {
+            for _ in 0..3 {
+                sender.send_file(&file, 100, (4 << 20) - 100).await.unwrap();
+            }
+            // The socket still works as before.
+            sender.send_all(vec![Bytes::from_static(b"end")]).await.unwrap();
+        });
+        let received = receive_all(&receiver).await;
+        sending.await;
+        assert_eq!(received.len(), 3 * ((4 << 20) - 100) + 3);
+        assert_eq!(received[..(4 << 20) - 100], data[100..]);
+        assert_eq!(received[received.len() - 3..], b"end"[..]);
+    });
+}
+
+#[test]
+fn a_dropped_receive_loses_no_bytes_of_the_next() {
+    on_the_kernel(async {
+        let (sender, receiver) = pair().await;
+        for _ in 0..20 {
+            let waiting = receiver.receive(BytesMut::with_capacity(100));
+            assert!(timeout(Duration::from_micros(50), waiting).await.is_err());
+        }
+        sender.send_all(vec![Bytes::from_static(b"abc")]).await.unwrap();
+        let (result, buf) = receiver.receive(BytesMut::with_capacity(100)).await;
+        assert_eq!(result.unwrap(), 3);
+        assert_eq!(&buf[..], b"abc");
+    });
+}
+
+#[test]
+fn a_shutdown_ends_the_wait_of_both_sides() {
+    on_the_kernel(async {
+        let (here, there) = pair().await;
+        let waiting = spawn(async move { there.receive(BytesMut::with_capacity(1)).await.0 });
+        here.shutdown().await.unwrap();
+        assert_eq!(waiting.await.unwrap(), 0);
+        let (result, _) = here.receive(BytesMut::with_capacity(1)).await;
+        assert_eq!(result.unwrap(), 0);
+        let sent = here.send_all(vec![Bytes::from_static(b"x")]).await;
+        assert_eq!(sent.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn nobody_listens() {
+    on_the_kernel(async {
+        let free = runtime::claim_port(SocketAddr::from(LOOPBACK)).await.unwrap();
+        let refused = TcpStream::connect(free).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    });
+}
+
+#[test]
+fn a_second_broker_does_not_join_the_first_ones_port() {
+    on_the_kernel(async {
+        let address = runtime::claim_port(SocketAddr::from(LOOPBACK)).await.unwrap();
+        let _first = TcpListener::bind_shared(address).await.unwrap();
+        let _second = TcpListener::bind_shared(address).await.unwrap();
+        let taken = runtime::claim_port(address).await.unwrap_err();
+        assert_eq!(taken.kind(), ErrorKind::AddrInUse);
+    });
+}
