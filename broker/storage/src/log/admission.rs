@@ -1,0 +1,157 @@
+//! Whether an append may happen now.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use runtime::{File, OpenOptions, round_up_to_block};
+
+use super::segment::segment_path;
+use super::tail::Ordinal;
+use super::{Log, State, Switching};
+use crate::error::AppendError;
+use crate::format::frame::room_bytes;
+
+/// A segment's first extent; each further one doubles what there is, up to [`EXTENT_BYTES_MAX`].
+const EXTENT_BYTES_MIN: u64 = 64 << 10;
+const EXTENT_BYTES_MAX: u64 = 64 << 20;
+
+/// The answer to whoever wants to append.
+#[derive(Clone, Debug)]
+pub enum Admission {
+    /// The append may be made in this step.
+    Now,
+    /// The log or its core is busy with something that ends soon; [`Log::admitted`] waits for it.
+    Later,
+    /// The append is not possible.
+    Refused(AppendError),
+}
+
+impl Log {
+    /// Whether a batch of this size may be appended now. An append is admitted only against space
+    /// that is reserved on disk, so that the journal never acknowledges what segments cannot hold.
+    pub fn admit(self: &Rc<Log>, batch_bytes: usize) -> Admission {
+        let mut state = self.state.borrow_mut();
+        if let Err(refused) = self.check(&state) {
+            return Admission::Refused(refused);
+        }
+        let is_voted = state.vote.leader_epoch <= state.voted_epoch;
+        let is_congested = self.shared.is_congested(batch_bytes);
+        if !is_voted || state.switching != Switching::No || is_congested {
+            return Admission::Later;
+        }
+        // W8: a group without a majority would make the carry larger than the journal.
+        let uncommitted_bytes = self.shared.uncommitted_bytes();
+        let limit_bytes = self.shared.options.uncommitted_bytes_max();
+        if !self.options.get().is_alone
+            && 0 < uncommitted_bytes
+            && limit_bytes < uncommitted_bytes + room_bytes(batch_bytes)
+        {
+            return Admission::Refused(AppendError::Uncommitted { uncommitted_bytes, limit_bytes });
+        }
+        let batch_bytes = batch_bytes as u64;
+        self.roll_if_full(&mut state, batch_bytes);
+        let needed_bytes = state.end.place.position + batch_bytes;
+        let ordinal = state.end.place.segment;
+        let segment = state.segments.back().expect("a log has a segment");
+        let allocated_bytes = segment.allocated_bytes;
+        if needed_bytes <= allocated_bytes {
+            // The next extent is reserved before it is needed.
+            let is_short = allocated_bytes - needed_bytes < allocated_bytes / 8;
+            if is_short && needed_bytes < self.options.get().segment_bytes_max {
+                self.start_allocating(&mut state, ordinal, allocated_bytes + 1);
+            }
+            return Admission::Now;
+        }
+        if let Some(source) = state.no_space.take() {
+            return Admission::Refused(AppendError::NoSpace { partition: self.partition, source });
+        }
+        self.start_allocating(&mut state, ordinal, needed_bytes);
+        Admission::Later
+    }
+
+    /// Waits until a batch of this size may be appended in the same step.
+    pub async fn admitted(self: &Rc<Log>, batch_bytes: usize) -> Result<(), AppendError> {
+        let admitted = self.shared.wait_until(|| match self.admit(batch_bytes) {
+            Admission::Now => Some(Ok(())),
+            Admission::Later => None,
+            Admission::Refused(refused) => Some(Err(refused)),
+        });
+        admitted.await?
+    }
+
+    fn start_allocating(self: &Rc<Log>, state: &mut State, ordinal: Ordinal, needed_bytes: u64) {
+        if state.allocating.is_some() {
+            return;
+        }
+        state.allocating = Some(ordinal);
+        let log = self.clone();
+        runtime::spawn(async move {
+            let allocated = log.allocate(ordinal, needed_bytes).await;
+            let mut state = log.state.borrow_mut();
+            state.allocating = None;
+            match allocated {
+                Ok(allocated_bytes) => {
+                    state.no_space = None;
+                    if let Some(segment) = state.segment_mut(ordinal) {
+                        segment.allocated_bytes = allocated_bytes;
+                    }
+                }
+                Err(source) => state.no_space = Some(Rc::new(source)),
+            }
+            drop(state);
+            log.shared.announce();
+        });
+    }
+
+    /// Reserves space for a segment, at least up to `needed_bytes`. Returns up to where.
+    async fn allocate(self: &Rc<Log>, ordinal: Ordinal, needed_bytes: u64) -> io::Result<u64> {
+        let Some(file) = self.open_writer(ordinal).await? else { return Ok(0) };
+        let existing_bytes = file.size_bytes().await?;
+        let step = existing_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX);
+        let segment_bytes_max = round_up_to_block(self.options.get().segment_bytes_max);
+        let wanted_bytes = (existing_bytes + step).min(segment_bytes_max);
+        let target_bytes = round_up_to_block(needed_bytes).max(wanted_bytes);
+        if existing_bytes < target_bytes {
+            file.allocate(existing_bytes, target_bytes - existing_bytes).await?;
+        }
+        Ok(target_bytes.max(existing_bytes))
+    }
+
+    /// The file of a segment that is not sealed, created if need be; none if the segment is gone.
+    pub(super) async fn open_writer(
+        self: &Rc<Log>,
+        ordinal: Ordinal,
+    ) -> io::Result<Option<Arc<File>>> {
+        let base_offset = {
+            let state = self.state.borrow();
+            let Some(segment) = state.segment(ordinal) else { return Ok(None) };
+            if let Some(writer) = &segment.writer {
+                return Ok(Some(writer.clone()));
+            }
+            segment.base_offset
+        };
+        self.create_directory().await?;
+        let options = OpenOptions::CREATE.direct(self.shared.options.is_direct);
+        let file = File::open(segment_path(&self.directory, base_offset), options).await?;
+        let file = Arc::new(file);
+        let mut state = self.state.borrow_mut();
+        state.has_new_names = true;
+        let Some(segment) = state.segment_mut(ordinal) else { return Ok(None) };
+        Ok(Some(segment.writer.get_or_insert(file).clone()))
+    }
+
+    /// Creates the partition's directory, if it is not there. Its name is flushed with the next
+    /// checkpoint.
+    pub(super) async fn create_directory(&self) -> io::Result<()> {
+        // The topics' directory, the topic's and the partition's.
+        let mut directories: Vec<_> = self.directory.ancestors().take(3).collect();
+        while let Some(directory) = directories.pop() {
+            match runtime::create_dir(directory).await {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! Finding records by their time.
+
+use std::rc::Rc;
+
+use model::record_batch::{BatchHeader, Batches, Compression, Records, TimestampType};
+use model::{LeaderEpoch, Offset, Timestamp};
+
+use super::{Log, ReadOutcome, ReadRequest, Slice};
+use crate::error::ReadError;
+
+/// Read at a time while searching.
+const SEARCH_BYTES: usize = 1 << 20;
+
+/// A record that a search has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its offset.
+    pub offset: Offset,
+    /// Its time.
+    pub timestamp: Timestamp,
+    /// The epoch of the leader that appended it.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl Log {
+    /// The first record below `up_to` with this time or a later one. Times need not rise from
+    /// record to record. Of a compressed batch only the batch as a whole is known.
+    pub async fn find_time(
+        self: &Rc<Log>,
+        timestamp: Timestamp,
+        up_to: Offset,
+    ) -> Result<Option<Found>, ReadError> {
+        let log_start = self.ends().log_start;
+        let first_segment = self.state.borrow().segments.front().map(|segment| segment.ordinal);
+        let mut next = first_segment;
+        while let Some(ordinal) = next {
+            next = self.state.borrow().segment(ordinal + 1).map(|segment| segment.ordinal);
+            self.load_index(ordinal).await?;
+            let begin = self.with_index(ordinal, |index| {
+                let (latest, _) = index.max_timestamp?;
+                (timestamp <= latest).then(|| index.offset_before_time(timestamp))
+            });
+            let Some(begin) = begin else { continue };
+            let found = self
+                .search(begin.max(log_start), up_to, |header, batch| {
+                    (timestamp <= header.max_timestamp)
+                        .then(|| first_at_or_after(header, batch, timestamp, log_start))
+                        .flatten()
+                })
+                .await?;
+            // Where the latest time was truncated away, or lies at or beyond `up_to`, the search
+            // goes on through the following segments by itself and ends the same way.
+            return Ok(found);
+        }
+        Ok(None)
+    }
+
+    /// The first record with the latest time of the log below `up_to`.
+    pub async fn find_latest_time(
+        self: &Rc<Log>,
+        up_to: Offset,
+    ) -> Result<Option<Found>, ReadError> {
+        let log_start = self.ends().log_start;
+        let mut latest: Option<(Timestamp, Offset)> = None;
+        let mut next = self.state.borrow().segments.front().map(|segment| segment.ordinal);
+        while let Some(ordinal) = next {
+            next = self.state.borrow().segment(ordinal + 1).map(|segment| segment.ordinal);
+            self.load_index(ordinal).await?;
+            let of_segment = self.with_index(ordinal, |index| index.max_timestamp);
+            if let Some((timestamp, offset)) = of_segment
+                && offset < up_to
+                && latest.is_none_or(|(most, _)| most < timestamp)
+            {
+                latest = Some((timestamp, offset));
+            }
+        }
+        let Some((timestamp, offset)) = latest else { return Ok(None) };
+        self.search(offset.max(log_start), up_to, |header, batch| {
+            first_at_or_after(header, batch, timestamp, log_start)
+        })
+        .await
+    }
+
+    /// Asks about one batch after another, from the one that holds `begin` on.
+    async fn search(
+        self: &Rc<Log>,
+        begin: Offset,
+        up_to: Offset,
+        mut ask: impl FnMut(&BatchHeader, &[u8]) -> Option<Found>,
+    ) -> Result<Option<Found>, ReadError> {
+        let mut offset = begin;
+        loop {
+            let request =
+                ReadRequest { offset, bytes_max: SEARCH_BYTES, up_to, at_least_one_batch: true };
+            let slices = match self.read(&request)? {
+                ReadOutcome::Ready(slices) => slices,
+                ReadOutcome::Cold(cold) => cold.run().await?,
+            };
+            let bytes = self.gather(&slices).await?;
+            let before = offset;
+            for batch in Batches::new(&bytes) {
+                let (header, batch) = batch.map_err(|error| ReadError::Damaged {
+                    path: self.directory.clone(),
+                    position: 0,
+                    what: error.to_string(),
+                })?;
+                if let Some(found) = ask(&header, batch) {
+                    return Ok(Some(found));
+                }
+                offset = header.next_offset();
+            }
+            if offset == before {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The bytes of slices in one piece.
+    async fn gather(&self, slices: &[Slice]) -> Result<Vec<u8>, ReadError> {
+        let mut bytes = Vec::with_capacity(slices.iter().map(Slice::size_bytes).sum());
+        for slice in slices {
+            match slice {
+                Slice::Memory(piece) => bytes.extend_from_slice(piece),
+                Slice::File(slice) => {
+                    let read = slice.file.read_exact_at(slice.position, slice.size_bytes).await;
+                    let read = read
+                        .map_err(|source| ReadError::Io { path: self.directory.clone(), source })?;
+                    bytes.extend_from_slice(&read);
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// The first record of a batch with this time or a later one, not below the log's start.
+fn first_at_or_after(
+    header: &BatchHeader,
+    batch: &[u8],
+    timestamp: Timestamp,
+    log_start: Offset,
+) -> Option<Found> {
+    let found = |offset, timestamp| Found { offset, timestamp, leader_epoch: header.leader_epoch };
+    let is_walked = header.timestamp_type() == TimestampType::CreateTime
+        && header.compression().is_ok_and(|compression| compression == Compression::None);
+    if !is_walked {
+        // All records of the batch count as having its latest time.
+        let offset = header.base_offset.max(log_start);
+        return (timestamp <= header.max_timestamp).then(|| found(offset, header.max_timestamp));
+    }
+    Records::read(batch)
+        .ok()?
+        .map_while(Result::ok)
+        .map(|record| (header.base_offset + i64::from(record.offset_delta), record.timestamp))
+        .find(|(offset, time)| timestamp <= *time && log_start <= *offset)
+        .map(|(offset, time)| found(offset, time))
+}

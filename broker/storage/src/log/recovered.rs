@@ -1,0 +1,506 @@
+//! A log as recovery has found it, and how it goes on from there.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use model::{LeaderEpoch, LogIndex, Offset, TopicPartition};
+use runtime::sync::budget::Budget;
+use runtime::{File, OpenOptions};
+
+use super::segment::{Segment, base_offset_of, index_path, segment_path};
+use super::tail::{BatchPlace, Ordinal, Place, Tail};
+use super::write::{applied_path, remove_if_there};
+use super::{Log, LogOptions, Point, State, Switching};
+use crate::Durability;
+use crate::format::entry::{BatchStamp, Entry, RECORD_SIZE_BYTES, decode_record};
+use crate::format::frame::{Base, Content, Frames, Vote, pad_to_frame};
+use crate::journal::walk::WalkedFrame;
+use crate::shared::Shared;
+
+/// Everything that the journal tells about one log: its newest base and what came after it. Plain
+/// data, so a log that changes its core travels in this form.
+#[derive(Clone, Debug)]
+pub struct RecoveredLog {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The highest base number that was seen (rule 6.9).
+    pub base_number: u32,
+    /// Where frames of that number are.
+    pub durability: Durability,
+    /// The highest vote (rule 6.6).
+    pub vote: Vote,
+    /// A damaged journal may have held more of this log.
+    pub is_doubtful: bool,
+    base: Base,
+    membership: Bytes,
+    tail: Bytes,
+    later: Vec<(Entry, Bytes)>,
+}
+
+/// What a log is opened with.
+pub(crate) struct OpenLog {
+    pub(crate) shared: Rc<Shared>,
+    pub(crate) options: LogOptions,
+    pub(crate) directory: PathBuf,
+}
+
+/// What is applied of a log when it is opened: a state, and the entries after it.
+#[derive(Clone, Debug, Default)]
+pub struct RecoveredApplied {
+    /// The state after the first `count` entries, as [`super::AppliedState`] told it.
+    pub state: Option<Bytes>,
+    /// How many entries it covers.
+    pub count: u64,
+    /// The entries after those, as far as they may matter; not dense.
+    pub entries: Vec<Entry>,
+}
+
+impl RecoveredLog {
+    /// A log that has just been created, with nothing in it.
+    pub(crate) fn empty(
+        partition: TopicPartition,
+        durability: Durability,
+        vote: Vote,
+    ) -> RecoveredLog {
+        let base = Base {
+            entries_count: 0,
+            committed_count: 0,
+            applied_count: 0,
+            next_offset: 0,
+            segment_base_offset: 0,
+            flushed_bytes: 0,
+            log_start: 0,
+            last_epoch: LeaderEpoch::NONE.0,
+            membership_bytes: 0,
+            tail_bytes: 0,
+            later_count: 0,
+            has_stamps: false,
+            is_durable: durability == Durability::Durable,
+        };
+        RecoveredLog {
+            partition,
+            base_number: 0,
+            durability,
+            vote,
+            is_doubtful: false,
+            base,
+            membership: Bytes::new(),
+            tail: Bytes::new(),
+            later: Vec::new(),
+        }
+    }
+
+    /// Steps 7 to 9 of a start: the log of one partition from its newest base, and the frames of
+    /// both streams with that base number or a higher one, in the order of their numbers. None if
+    /// the base cannot be read; with a reason if the frames after it do not fit, up to where they do.
+    pub(crate) fn replay(
+        base_frame: &WalkedFrame,
+        vote: Vote,
+        frames: Vec<(Durability, &WalkedFrame)>,
+    ) -> Option<(RecoveredLog, Option<String>)> {
+        let mut log = RecoveredLog::from_base(base_frame, vote)?;
+        let wrong = log.replay_frames(frames).err();
+        log.is_doubtful = wrong.is_some();
+        Some((log, wrong))
+    }
+
+    fn replay_frames(&mut self, mut frames: Vec<(Durability, &WalkedFrame)>) -> Result<(), String> {
+        let log = self;
+        let base_number = log.base_number;
+        frames.retain(|(_, frame)| base_number <= frame.frame.base_number);
+        // All frames of one number are in one stream (W4), so this keeps each stream's order.
+        frames.sort_by_key(|(_, frame)| frame.frame.base_number);
+        for (stream, frame) in frames {
+            match frame.content {
+                Content::Entry(entry) => {
+                    let end = log.end_count();
+                    if entry.index.0 != end {
+                        let index = entry.index;
+                        return Err(format!("entry {index} follows {end} entries"));
+                    }
+                    let last_epoch = log.last_epoch();
+                    if entry.leader_epoch < last_epoch {
+                        let epoch = entry.leader_epoch;
+                        return Err(format!("epoch {epoch} follows epoch {last_epoch}"));
+                    }
+                    log.later.push((entry, frame.payload.clone()));
+                }
+                Content::Truncate { to } => {
+                    let keep = to.0.checked_sub(log.base.entries_count);
+                    let keep = keep.and_then(|keep| usize::try_from(keep).ok());
+                    let keep = keep.filter(|keep| *keep <= log.later.len());
+                    let Some(keep) = keep else {
+                        return Err(format!("a truncation to {to} goes into its base"));
+                    };
+                    log.later.truncate(keep);
+                }
+                Content::Vote(_) | Content::Left | Content::Base | Content::Mark(_) => continue,
+            }
+            log.base_number = log.base_number.max(frame.frame.base_number);
+            if frame.frame.base_number == log.base_number {
+                log.durability = stream;
+            }
+        }
+        if log.vote.leader_epoch < log.last_epoch() {
+            let (epoch, vote) = (log.last_epoch(), log.vote.leader_epoch);
+            return Err(format!("an entry of epoch {epoch} exceeds the vote for {vote}"));
+        }
+        Ok(())
+    }
+
+    fn from_base(walked: &WalkedFrame, vote: Vote) -> Option<RecoveredLog> {
+        let (partition, base_number) = (walked.frame.partition(), walked.frame.base_number);
+        RecoveredLog::decode(partition, base_number, vote, &walked.payload)
+    }
+
+    /// Reads the payload of a base frame, which begins at a multiple of 8 bytes in memory.
+    pub(super) fn decode(
+        partition: TopicPartition,
+        base_number: u32,
+        vote: Vote,
+        payload: &Bytes,
+    ) -> Option<RecoveredLog> {
+        let base = Base::decode(payload)?;
+        let membership_at = crate::format::frame::BASE_SIZE_BYTES;
+        let membership_end = membership_at.checked_add(base.membership_bytes as usize)?;
+        let tail_at = pad_to_frame(membership_end);
+        let tail_end = tail_at.checked_add(base.tail_bytes as usize)?;
+        let frames_at = pad_to_frame(tail_end);
+        if payload.len() < frames_at {
+            return None;
+        }
+        let frames = payload.slice(frames_at..);
+        let mut log = RecoveredLog {
+            partition,
+            base_number,
+            durability: if base.is_durable { Durability::Durable } else { Durability::Relaxed },
+            vote,
+            is_doubtful: false,
+            membership: payload.slice(membership_at..membership_end),
+            tail: payload.slice(tail_at..tail_end),
+            later: Vec::new(),
+            base,
+        };
+        for read in Frames::new(&frames, base.later_count) {
+            let (frame, place) = read.ok()?;
+            let Content::Entry(entry) = frame.content() else { return None };
+            if entry.index.0 != log.end_count() {
+                return None;
+            }
+            log.later.push((entry, frames.slice(place)));
+        }
+        Some(log)
+    }
+
+    /// How many entries the log has.
+    pub fn end_count(&self) -> u64 {
+        self.base.entries_count + self.later.len() as u64
+    }
+
+    fn last_epoch(&self) -> LeaderEpoch {
+        let base = LeaderEpoch(self.base.last_epoch);
+        self.later.last().map_or(base, |(entry, _)| entry.leader_epoch)
+    }
+}
+
+impl Log {
+    /// Opens a log where recovery has found it. Reads what is needed of its files; changes nothing
+    /// but that it removes segments that a crash has left beyond the end.
+    pub(crate) async fn open(open: OpenLog, recovered: RecoveredLog) -> io::Result<Rc<Log>> {
+        let RecoveredLog { partition, base, tail, later, .. } = &recovered;
+        let segment_base = Offset(base.segment_base_offset);
+        let found = find_segments(&open.directory, segment_base).await?;
+        let ordinal = found.sealed.len() as Ordinal;
+        let mut segments: VecDeque<Segment> = (0..)
+            .zip(&found.sealed)
+            .map(|(ordinal, base_offset)| Segment::sealed(ordinal, *base_offset))
+            .collect();
+        let end_bytes = base.flushed_bytes + tail.len() as u64;
+        segments.push_back(Segment::recovered(
+            ordinal,
+            segment_base,
+            base.flushed_bytes,
+            end_bytes,
+        ));
+        let last_record = read_last_record(&open.directory, base.entries_count).await?;
+        let is_damaged = !is_consistent(base, last_record.as_ref(), &found);
+        if is_damaged {
+            tracing::error!(%partition, directory = %open.directory.display(),
+                "files of this partition are damaged or missing: it takes no appends");
+        }
+        let mut tail_bytes = Tail::default();
+        tail_bytes.restart(Place { segment: ordinal, position: base.flushed_bytes }, tail);
+        let restart = Point {
+            count: base.entries_count,
+            offset: Offset(base.next_offset),
+            epoch: LeaderEpoch(base.last_epoch),
+            place: Place { segment: ordinal, position: end_bytes },
+        };
+        let state = State {
+            base_number: recovered.base_number,
+            durability: recovered.durability,
+            switching: Switching::No,
+            vote: recovered.vote,
+            voted_epoch: recovered.vote.leader_epoch,
+            end: restart,
+            committed: restart,
+            flushed_count: restart.count,
+            flushed_offset: restart.offset,
+            recent: VecDeque::new(),
+            recent_from: restart.count,
+            recent_start: restart,
+            payloads: BTreeMap::new(),
+            truncations_count: 0,
+            truncated_to: u64::MAX,
+            log_start: Offset(base.log_start),
+            membership: recovered.membership.clone(),
+            entries_written: restart.count,
+            entries_flushed: restart,
+            applied_count: base.applied_count,
+            has_stamps: base.has_stamps,
+            segments,
+            tail: tail_bytes,
+            tail_bytes: 0,
+            late_bytes: 0,
+            uncommitted_bytes: 0,
+            allocating: None,
+            no_space: None,
+            is_doubtful: recovered.is_doubtful || is_damaged,
+            is_stopped: false,
+            is_active: true,
+            has_new_names: false,
+            entries_file: None,
+            is_queued_for_writing: false,
+            is_queued_for_eviction: false,
+            has_left: false,
+            has_moved: false,
+            obsolete_applied: Vec::new(),
+        };
+        let log = Rc::new(Log {
+            partition: *partition,
+            directory: open.directory,
+            options: Cell::new(open.options),
+            shared: open.shared,
+            state: RefCell::new(state),
+            listener: RefCell::new(None),
+            applied: RefCell::new(None),
+            writing: Budget::new(1),
+            remembered: RefCell::new(VecDeque::new()),
+        });
+        log.note_batches_in_tail(base.entries_count).await?;
+        log.take_up(later, base.committed_count);
+        for stale in found.beyond {
+            remove_if_there(&segment_path(&log.directory, stale)).await?;
+            remove_if_there(&index_path(&log.directory, stale)).await?;
+        }
+        Ok(log)
+    }
+
+    /// Appends what the journal held beyond the base, and settles what of the log is flushed and
+    /// committed.
+    fn take_up(self: &Rc<Log>, later: &[(Entry, Bytes)], base_committed_count: u64) {
+        let mut state = self.state.borrow_mut();
+        for (entry, payload) in later {
+            self.append(&mut state, entry, &[payload]);
+        }
+        let (end_count, end_offset) = (state.end.count, state.end.offset);
+        state.flushed_count = end_count;
+        state.flushed_offset = end_offset;
+        // Alone, everything that was found is committed (rule 6.10).
+        let is_alone = self.options.get().is_alone;
+        let committed_count = if is_alone { end_count } else { base_committed_count };
+        self.advance_committed(&mut state, committed_count.min(end_count));
+        self.recount_late_bytes(&mut state);
+        self.account_tail(&mut state);
+    }
+
+    /// Finds where the batches begin whose bytes, or last bytes, are in the tail: their sizes are
+    /// in `entries`, and the last of them ends where the tail does.
+    async fn note_batches_in_tail(self: &Rc<Log>, entries_count: u64) -> io::Result<()> {
+        const RECORDS_COUNT: u64 = 64;
+        let (mut end, start) = {
+            let state = self.state.borrow();
+            let segment = state.segments.back().expect("a log has a segment");
+            (state.end.place, segment.flushed_bytes)
+        };
+        let mut found: Vec<(BatchStamp, Place)> = Vec::new();
+        let mut before = entries_count;
+        while start < end.position && 0 < before {
+            let from = before.saturating_sub(RECORDS_COUNT);
+            let entries = read_records(&self.directory, from, before).await?;
+            for entry in entries.iter().rev() {
+                let Some(stamp) = entry.batch() else { continue };
+                if end.position <= start {
+                    break;
+                }
+                let position = end.position.checked_sub(u64::from(entry.size_bytes));
+                let Some(position) = position else {
+                    return Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "the records of `entries` exceed the segment",
+                    ));
+                };
+                end.position = position;
+                found.push((*stamp, end));
+            }
+            before = from;
+        }
+        let interval_bytes = self.options.get().index_interval_bytes;
+        let mut state = self.state.borrow_mut();
+        for (stamp, place) in &found {
+            let batch = BatchPlace { base_offset: stamp.base_offset, place: *place };
+            state.tail.note_earlier_batch(batch);
+        }
+        let segment = state.segments.back_mut().expect("a log has a segment");
+        segment.indexed_from = end.position;
+        for (stamp, place) in found.iter().rev() {
+            segment.index.note(
+                stamp.base_offset,
+                place.position,
+                stamp.max_timestamp,
+                interval_bytes,
+            );
+        }
+        Ok(())
+    }
+
+    /// Entries of the log, from memory or from disk: `from..to`, all of which it has.
+    pub async fn entries(self: &Rc<Log>, from: u64, to: u64) -> io::Result<Vec<Entry>> {
+        let recent_from = self.state.borrow().recent_from;
+        let mut entries = Vec::new();
+        if from < recent_from.min(to) {
+            entries = read_records(&self.directory, from, recent_from.min(to)).await?;
+        }
+        let recent = self.recent_entries(from.max(recent_from));
+        entries.extend(recent.into_iter().take_while(|entry| entry.index.0 < to));
+        Ok(entries)
+    }
+
+    /// What replication needs to go on: the applied state that was kept, and the entries after it.
+    pub async fn recovered_applied(self: &Rc<Log>) -> io::Result<RecoveredApplied> {
+        let (applied_count, has_stamps, entries_count) = {
+            let state = self.state.borrow();
+            (state.applied_count, state.has_stamps, state.recent_from)
+        };
+        let mut applied = RecoveredApplied { count: applied_count, ..RecoveredApplied::default() };
+        if 0 < applied_count {
+            applied.state = Some(read_applied(&self.directory, applied_count).await?);
+        }
+        if has_stamps {
+            const RECORDS_COUNT: u64 = 8192;
+            let mut from = applied_count;
+            while from < entries_count {
+                let to = entries_count.min(from + RECORDS_COUNT);
+                let records = read_records(&self.directory, from, to).await?;
+                applied.entries.extend(records.into_iter().filter(Entry::is_idempotent));
+                from = to;
+            }
+            applied.entries.extend(self.recent_entries(applied_count));
+        }
+        Ok(applied)
+    }
+}
+
+/// The segments of a directory, around the one that was being written.
+struct FoundSegments {
+    /// Before it, oldest first.
+    sealed: Vec<Offset>,
+    has_active: bool,
+    /// Beyond it: begun before a crash, never flushed.
+    beyond: Vec<Offset>,
+}
+
+async fn find_segments(directory: &std::path::Path, active: Offset) -> io::Result<FoundSegments> {
+    let mut found = FoundSegments { sealed: Vec::new(), has_active: false, beyond: Vec::new() };
+    let entries = match runtime::read_dir(directory).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for base_offset in entries.iter().filter_map(|entry| base_offset_of(&entry.name)) {
+        match base_offset.cmp(&active) {
+            std::cmp::Ordering::Less => found.sealed.push(base_offset),
+            std::cmp::Ordering::Equal => found.has_active = true,
+            std::cmp::Ordering::Greater => found.beyond.push(base_offset),
+        }
+    }
+    Ok(found)
+}
+
+/// Whether the files hold what the base says was flushed to them.
+fn is_consistent(base: &Base, last_record: Option<&Entry>, found: &FoundSegments) -> bool {
+    let has_active = base.flushed_bytes == 0 || found.has_active;
+    // Segments may be missing at the front, below the log's start; never all of them.
+    let reaches_start = match found.sealed.first() {
+        Some(first) => first.0 <= base.log_start || found.sealed.len() == 1 && first.0 == 0,
+        None => base.segment_base_offset <= base.log_start,
+    };
+    let has_entries = match last_record {
+        None => base.entries_count == 0,
+        Some(last) => {
+            last.index.0 + 1 == base.entries_count
+                && last.next_offset.0 == base.next_offset
+                && last.leader_epoch.0 == base.last_epoch
+        }
+    };
+    has_active && reaches_start && has_entries
+}
+
+async fn read_last_record(
+    directory: &std::path::Path,
+    entries_count: u64,
+) -> io::Result<Option<Entry>> {
+    let Some(last) = entries_count.checked_sub(1) else { return Ok(None) };
+    match read_records(directory, last, entries_count).await {
+        Ok(records) => Ok(records.into_iter().next()),
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads the records `from..to` of `entries`. A record that is not there, or not the one that
+/// stands in this place, is an error of kind `InvalidData`.
+async fn read_records(directory: &std::path::Path, from: u64, to: u64) -> io::Result<Vec<Entry>> {
+    let file = File::open(directory.join("entries"), OpenOptions::READ).await?;
+    let size_bytes = usize::try_from(to - from).map_err(io::Error::other)? * RECORD_SIZE_BYTES;
+    let bytes = file.read_up_to(from * RECORD_SIZE_BYTES as u64, size_bytes).await?;
+    let mut entries = Vec::new();
+    for (index, record) in (from..to).zip(bytes.chunks(RECORD_SIZE_BYTES)) {
+        let entry = record.try_into().ok().and_then(decode_record);
+        match entry {
+            Some(entry) if entry.index == LogIndex(index) => entries.push(entry),
+            _ => break,
+        }
+    }
+    if (entries.len() as u64) < to - from {
+        let what = format!("`entries` is damaged at record {}", from + entries.len() as u64);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+    }
+    Ok(entries)
+}
+
+async fn read_applied(directory: &std::path::Path, count: u64) -> io::Result<Bytes> {
+    let path = applied_path(directory, count);
+    let file = File::open(&path, OpenOptions::READ).await?;
+    let size_bytes = usize::try_from(file.size_bytes().await?).map_err(io::Error::other)?;
+    let mut bytes = file.read_exact_at(0, size_bytes).await?.freeze();
+    let damaged =
+        || io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()));
+    if bytes.len() < 8 {
+        return Err(damaged());
+    }
+    let head = bytes.split_to(8);
+    let field =
+        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    if field(0) as usize != bytes.len() || field(4) != crc32fast::hash(&bytes) {
+        return Err(damaged());
+    }
+    Ok(bytes)
+}

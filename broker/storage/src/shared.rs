@@ -1,0 +1,147 @@
+//! What the logs of one core share: the journal, the memory for tails, and the times at which
+//! appends have to wait.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::{Rc, Weak};
+
+use runtime::sync::budget::Budget;
+use runtime::sync::watch::Watch;
+
+use crate::error::JournalStopped;
+use crate::format::frame::room_bytes;
+use crate::journal::Journal;
+use crate::log::Log;
+use crate::metrics::Metrics;
+use crate::options::StoreOptions;
+
+/// Bytes of one core that may be read from segments at a time.
+const COLD_READ_BYTES_MAX: usize = 16 << 20;
+
+pub(crate) struct Shared {
+    pub(crate) journal: Rc<Journal>,
+    pub(crate) options: StoreOptions,
+    pub(crate) metrics: Rc<Metrics>,
+    /// Bytes of entries that are not committed, of logs that are not alone.
+    uncommitted_bytes: Cell<usize>,
+    /// What a carry would hold beyond the idle parts of all logs.
+    late_bytes: Cell<usize>,
+    /// No appends until the carry of a checkpoint has been gathered.
+    is_gate_closed: Cell<bool>,
+    /// Changes whenever something that an append waits for may have come.
+    changed: Watch<()>,
+    tail_bytes: Cell<usize>,
+    /// Logs with chunks to forget, each once; they give one at a time, in turn.
+    with_tails: RefCell<VecDeque<Weak<Log>>>,
+    to_write: RefCell<VecDeque<Rc<Log>>>,
+    wants_writing: Watch<()>,
+    pub(crate) cold_reads: Budget,
+}
+
+impl Shared {
+    pub(crate) fn new(journal: Rc<Journal>, options: StoreOptions) -> Shared {
+        Shared {
+            metrics: journal.metrics.clone(),
+            journal,
+            options,
+            uncommitted_bytes: Cell::new(0),
+            late_bytes: Cell::new(0),
+            is_gate_closed: Cell::new(false),
+            changed: Watch::new(()),
+            tail_bytes: Cell::new(0),
+            with_tails: RefCell::new(VecDeque::new()),
+            to_write: RefCell::new(VecDeque::new()),
+            wants_writing: Watch::new(()),
+            cold_reads: Budget::new(COLD_READ_BYTES_MAX),
+        }
+    }
+
+    /// Something has changed that an append may wait for.
+    pub(crate) fn announce(&self) {
+        self.changed.set(());
+    }
+
+    /// Waits until `found` yields something; asks now and after every change.
+    pub(crate) async fn wait_until<T>(
+        &self,
+        mut found: impl FnMut() -> Option<T>,
+    ) -> Result<T, JournalStopped> {
+        self.changed
+            .wait_for(|()| match self.journal.check() {
+                Ok(()) => found().map(Ok),
+                Err(stopped) => Some(Err(stopped)),
+            })
+            .await
+    }
+
+    /// Whether an append of this size has to wait, whatever the log. What waits to be written is
+    /// part of a carry that is gathered meanwhile, so it is bounded like the carry.
+    pub(crate) fn is_congested(&self, batch_bytes: usize) -> bool {
+        let waiting_bytes = self.journal.waiting_bytes();
+        let is_full = 0 < waiting_bytes
+            && self.options.waiting_bytes_max() < waiting_bytes + room_bytes(batch_bytes);
+        self.is_gate_closed.get() || is_full
+    }
+
+    pub(crate) fn close_gate(&self) {
+        self.is_gate_closed.set(true);
+    }
+
+    pub(crate) fn open_gate(&self) {
+        self.is_gate_closed.set(false);
+        self.announce();
+    }
+
+    pub(crate) fn note_late_bytes(&self, before: usize, now: usize) {
+        self.late_bytes.set(self.late_bytes.get() + now - before);
+    }
+
+    pub(crate) fn note_uncommitted_bytes(&self, before: usize, now: usize) {
+        self.uncommitted_bytes.set(self.uncommitted_bytes.get() + now - before);
+    }
+
+    pub(crate) fn uncommitted_bytes(&self) -> usize {
+        self.uncommitted_bytes.get()
+    }
+
+    pub(crate) fn late_bytes(&self) -> usize {
+        self.late_bytes.get()
+    }
+
+    pub(crate) fn note_tail_bytes(&self, before: usize, now: usize) {
+        self.tail_bytes.set(self.tail_bytes.get() + now - before);
+    }
+
+    /// Memory of all tails.
+    pub(crate) fn tail_bytes(&self) -> usize {
+        self.tail_bytes.get()
+    }
+
+    /// A log has full chunks that are committed.
+    pub(crate) fn queue_for_writing(&self, log: Rc<Log>) {
+        self.to_write.borrow_mut().push_back(log);
+        self.wants_writing.set(());
+    }
+
+    /// A log has chunks that memory may forget once they are on disk.
+    pub(crate) fn queue_for_eviction(&self, log: &Rc<Log>) {
+        self.with_tails.borrow_mut().push_back(Rc::downgrade(log));
+    }
+
+    pub(crate) async fn next_to_write(&self) -> Rc<Log> {
+        self.wants_writing.wait_for(|()| self.to_write.borrow_mut().pop_front()).await
+    }
+
+    /// Forgets the oldest chunks that are on disk until the tails are within their budget.
+    pub(crate) fn evict_tails(&self) {
+        let mut tries = self.with_tails.borrow().len();
+        while self.options.tail_bytes_max < self.tail_bytes.get() && 0 < tries {
+            tries -= 1;
+            let oldest = self.with_tails.borrow_mut().pop_front();
+            let Some(log) = oldest.and_then(|log| log.upgrade()) else { continue };
+            if log.evict_oldest_chunk() {
+                self.with_tails.borrow_mut().push_back(Rc::downgrade(&log));
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Checkpoints: what segments hold by now need not be in the journal any more.
+//!
+//! The numbers in parentheses are the rules of `FORMAT.md`.
+
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use runtime::AlignedBuf;
+
+use super::Store;
+use crate::error::JournalStopped;
+use crate::log::Log;
+
+/// Logs that are flushed at the same time.
+const FLUSHES_COUNT: usize = 8;
+/// Passes over all logs before appends are held back for the last one.
+const OPEN_PASSES_COUNT: usize = 2;
+
+impl Store {
+    /// Makes a checkpoint when the journal wants one, and from time to time.
+    pub(super) async fn run_checkpoints(self: Rc<Store>) {
+        let interval = self.shared.options.checkpoint_interval;
+        loop {
+            let wanted = self.shared.journal.wants_checkpoint();
+            let is_due = runtime::timeout(interval, wanted).await.is_err();
+            if is_due && !self.shared.journal.has_commits_to_replay() {
+                continue;
+            }
+            if self.checkpoint().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Flushes what is committed to segments, writes the restart point of every log into the
+    /// durable stream, and frees the journal before it.
+    pub async fn checkpoint(&self) -> Result<(), JournalStopped> {
+        let _turn = self.checkpointing.take(1).await;
+        let since = runtime::now();
+        let journal = &self.shared.journal;
+        let carry_late_bytes_max = self.shared.options.carry_late_bytes_max();
+        let mut passes_count = 0;
+        loop {
+            self.flush_all().await?;
+            passes_count += 1;
+            // From here to the carry nothing else runs on this core.
+            if self.shared.late_bytes() <= carry_late_bytes_max {
+                break;
+            }
+            // With the gate closed only what waits and what is not committed is left.
+            assert!(passes_count <= OPEN_PASSES_COUNT, "admission bounds what a carry holds");
+            if OPEN_PASSES_COUNT == passes_count {
+                // What comes in is as much as is flushed: hold it back for one pass.
+                self.shared.close_gate();
+                journal.settled().await?;
+            }
+        }
+        let mut logs = Vec::new();
+        let mut scratch = AlignedBuf::with_capacity(0);
+        let mut carry_bytes = 0;
+        // 4.4: from memory as it is now, in one synchronous step.
+        let completed = journal.push_carry(|push| {
+            for log in self.logs() {
+                log.push_base(
+                    &mut |frame, payload, note| {
+                        carry_bytes += frame.size_bytes as u64;
+                        push(frame, payload, note);
+                    },
+                    &mut scratch,
+                );
+                logs.push((log.clone(), log.ends().log_start));
+            }
+        });
+        self.shared.open_gate();
+        if completed.await.is_err() {
+            return Err(journal.wait_stopped().await);
+        }
+        journal.advance_replay().await?;
+        self.shared.announce();
+        // 4.7: only now nothing on the medium needs what is removed here.
+        for (log, log_start) in logs {
+            log.forget_entries_in_base();
+            let removed = async {
+                log.remove_segments_below(log_start).await?;
+                log.remove_obsolete_applied().await
+            };
+            if let Err(error) = removed.await {
+                tracing::warn!(partition = %log.partition(), %error, "a file was not removed");
+            }
+            log.rest();
+        }
+        self.shared.metrics.note_checkpoint(carry_bytes, runtime::now() - since);
+        Ok(())
+    }
+
+    /// Steps 1 to 3 for every log that has something to flush, some at a time.
+    async fn flush_all(&self) -> Result<(), JournalStopped> {
+        let mut logs: Vec<Rc<Log>> =
+            self.logs().into_iter().filter(|log| log.needs_flush()).collect();
+        let mut directories = BTreeSet::new();
+        while !logs.is_empty() {
+            let rest = logs.split_off(logs.len().min(FLUSHES_COUNT));
+            let flushes: Vec<_> = logs
+                .into_iter()
+                .map(|log| {
+                    runtime::spawn(async move {
+                        let mut directories = BTreeSet::new();
+                        log.flush(&mut directories).await.map(|()| directories)
+                    })
+                })
+                .collect();
+            for flush in flushes {
+                directories.extend(flush.await?);
+            }
+            logs = rest;
+        }
+        self.sync_dirs(directories).await
+    }
+}

@@ -1,0 +1,52 @@
+//! Without crashes: what goes in comes out, also after a restart.
+
+use model::Offset;
+use storage::Durability;
+
+use crate::support::*;
+
+#[test]
+fn what_was_appended_is_read_back_before_and_after_a_restart() {
+    type Expected = [Vec<(i64, Vec<u8>)>; 2];
+    lives(4, |directory, life, mut expected: Expected| async move {
+        let options = small_options(&directory, 1);
+        let (store, corruptions) = open(&options, ALONE).await;
+        assert!(corruptions.is_empty(), "{corruptions:?}");
+        if life == 0 {
+            for (number, durability) in [(0, Durability::Durable), (1, Durability::Relaxed)] {
+                store.create(partition(number), durability, vote(0), ALONE).await.unwrap();
+            }
+        }
+        for (number, expected) in (0..2i32).zip(&mut expected) {
+            let log = store.log(partition(number)).unwrap();
+            assert_eq!(read_values(&log, Offset(0), 4096).await, *expected);
+            let epoch = log.vote().leader_epoch.0 + 1;
+            log.save_vote(vote(epoch));
+            log.voted().await.unwrap();
+            for n in 0..60 {
+                let unique = life << 32 | n << 8 | u64::from(number.unsigned_abs());
+                let values = [
+                    value(unique, 8 + usize::try_from(n * 37 % 900).expect("small")),
+                    value(unique, 8),
+                ];
+                let batch = batch(&[&values[0], &values[1]], 1000);
+                let entry = append(&log, epoch, &batch).await;
+                assert_eq!(entry.batch().unwrap().base_offset.0, expected.len() as i64);
+                for value in values {
+                    expected.push((expected.len() as i64, value));
+                }
+            }
+            flushed(&log, log.ends().end_count).await;
+            for (from, bytes_max) in [(0, 100), (7, 3000), (50, 1 << 20)] {
+                let found = read_values(&log, Offset(from), bytes_max).await;
+                assert_eq!(found, expected[usize::try_from(from).unwrap()..]);
+            }
+        }
+        match life {
+            0 => store.close().await.unwrap(),
+            1 => store.checkpoint().await.unwrap(),
+            _ => {}
+        }
+        expected
+    });
+}

@@ -1,0 +1,11 @@
+//! The store as its users see it: on the real machine, on the simulated one, and through crashes.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "a sweep says how much it swept")]
+
+mod basics;
+mod cases;
+mod crashes;
+mod ghost;
+mod script;
+mod support;
