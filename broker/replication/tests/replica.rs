@@ -1,0 +1,324 @@
+//! A replica over a real log, on the simulated machine: several lives on one disk.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::cell::Cell;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::record_batch::{AppendRules, BatchBuilder, NewRecord, ProducerStamp};
+use model::{
+    BrokerId, LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp,
+    TopicId, TopicPartition,
+};
+use replication::{
+    AppendRefused, Appended, Batch, Isolation, Membership, ReadFrom, ReadRefused, Replica,
+    SequenceError, WaitError,
+};
+use runtime::Neighbours;
+use runtime::sim::{self, Disk, Fault, OperationKind, Simulation};
+use storage::{
+    AppendError, Durability, FlushMethod, LogOptions, ReadError, ReadOutcome, Store, StoreOptions,
+    Vote,
+};
+
+const NODE: NodeId = NodeId { broker: BrokerId(1), incarnation: 1 };
+const OPTIONS: LogOptions =
+    LogOptions { segment_bytes_max: 20_000, index_interval_bytes: 1000, is_alone: true };
+const BATCH_BYTES_MAX: usize = 8 << 10;
+
+fn partition() -> TopicPartition {
+    TopicPartition { topic: TopicId::from_random(1), partition: PartitionIndex(0) }
+}
+
+async fn open() -> (Rc<Store>, Rc<Replica>) {
+    let options = StoreOptions {
+        data_dir: Path::new("/").to_owned(),
+        boot_id: [1; 16],
+        cores_count: 1,
+        is_direct: true,
+        flush_method: FlushMethod::WriteDurably,
+        journal_file_bytes: 128 << 10,
+        journal_files_count: 2,
+        checkpoint_interval: Duration::from_secs(3600),
+        applied_interval: 8,
+        tail_bytes_max: 64 << 10,
+    };
+    let recovered = storage::read_journal(&options, [7; 16], 0).await.unwrap();
+    assert!(recovered.corruptions.is_empty());
+    let store = Store::start(recovered, options, |_| OPTIONS).await.unwrap();
+    let log = match store.log(partition()) {
+        Some(log) => log,
+        None => {
+            let vote = Vote { leader_epoch: LeaderEpoch(-1), voted_for: NODE, is_committed: true };
+            store.create(partition(), Durability::Durable, vote, OPTIONS).await.unwrap()
+        }
+    };
+    (store, Replica::open(log, NODE, BATCH_BYTES_MAX).await.unwrap())
+}
+
+fn batch_of(stamp: ProducerStamp, value: &[u8], records: usize) -> Batch {
+    let mut builder = BatchBuilder::new();
+    for _ in 0..records {
+        let record =
+            NewRecord { timestamp: Timestamp(1000), key: None, value: Some(value), headers: &[] };
+        builder.push(&record);
+    }
+    let bytes = Bytes::from(builder.finish(stamp));
+    let validated = model::record_batch::validate_from_client(&bytes, AppendRules::NONE).unwrap();
+    Batch { header: validated.header, bytes }
+}
+
+fn numbered(epoch: i16, base_sequence: i32) -> Batch {
+    let stamp = ProducerStamp {
+        producer_id: ProducerId(5),
+        producer_epoch: ProducerEpoch(epoch),
+        base_sequence,
+        ..ProducerStamp::NONE
+    };
+    batch_of(stamp, b"numbered", 1)
+}
+
+fn plain(value: &[u8]) -> Batch {
+    batch_of(ProducerStamp::NONE, value, 1)
+}
+
+async fn flushed(replica: &Replica, appended: Appended) {
+    replica.wait_past(appended.leader_epoch, appended.next_offset).await.unwrap();
+}
+
+fn read_from(offset: i64) -> ReadFrom {
+    ReadFrom {
+        leader_epoch: LeaderEpoch::NONE,
+        offset: Offset(offset),
+        bytes_max: 1 << 20,
+        at_least_one_batch: true,
+        isolation: Isolation::ReadUncommitted,
+    }
+}
+
+fn bytes_read(replica: &Replica, from: &ReadFrom) -> usize {
+    match replica.read(from).unwrap() {
+        ReadOutcome::Ready(slices) => slices.iter().map(storage::Slice::size_bytes).sum(),
+        ReadOutcome::Cold(_) => panic!("what was just appended is in memory"),
+    }
+}
+
+#[test]
+fn every_start_leads_in_a_new_epoch_and_the_membership_is_written_once() {
+    let mut disk = Disk::new();
+    for life in 0..4 {
+        (_, disk) = sim::run(life, disk, move || async move {
+            let (_store, replica) = open().await;
+            let epoch = LeaderEpoch(i32::try_from(life).unwrap());
+            assert_eq!(replica.leader(), Some(epoch));
+            let membership = Membership::decode(&replica.log().membership()).unwrap();
+            assert_eq!(membership.voters, [NODE]);
+            let appended = replica.append(plain(b"x")).await.unwrap();
+            assert_eq!(appended.leader_epoch, epoch);
+            flushed(&replica, appended).await;
+            assert_eq!(replica.log().ends().end_count, life + 2);
+        });
+    }
+}
+
+/// kafka-compatibility 3.3, dedup and pipelining: the state is changed by the append and answered
+/// by the commit, and is built anew from the log.
+#[test]
+fn duplicates_are_known_after_a_restart() {
+    // With every number of batches: before, at and after the applied state is kept in a file.
+    for batches_count in 1..30 {
+        let mut disk = Disk::new();
+        for life in 0..3 {
+            (_, disk) = sim::run(batches_count, disk, move || async move {
+                let (store, replica) = open().await;
+                let count = i32::try_from(batches_count).unwrap();
+                let first = life * count;
+                for sequence in (first - 5).max(0)..first {
+                    let known = replica.append(numbered(0, sequence)).await.unwrap();
+                    let expected = (Offset(sequence.into()), true);
+                    assert_eq!((known.base_offset, known.is_duplicate), expected);
+                }
+                if 0 < life {
+                    let error = replica.append(numbered(0, first + 1)).await.unwrap_err();
+                    let last = first - 1;
+                    let expected = SequenceError::OutOfOrder { sequence: first + 1, last };
+                    assert!(
+                        matches!(&error, AppendRefused::Sequence(found) if *found == expected),
+                        "{error}"
+                    );
+                }
+                for sequence in first..first + count {
+                    let appended = replica.append(numbered(0, sequence)).await.unwrap();
+                    assert!(!appended.is_duplicate);
+                    flushed(&replica, appended).await;
+                    if sequence % 7 == 3 {
+                        store.checkpoint().await.unwrap();
+                    }
+                }
+            });
+        }
+    }
+}
+
+/// kafka-compatibility 3.8, 1: order per partition survives, also where the journal is congested.
+#[test]
+fn batches_are_appended_in_the_order_of_the_calls() {
+    for seed in 0..20 {
+        sim::run(seed, Disk::new(), || async {
+            let (_store, replica) = open().await;
+            let value = vec![9; 3000];
+            let pending: Vec<_> = (0..200).map(|_| replica.append(plain(&value))).collect();
+            assert!(0 < replica.waiting_count(), "more than the journal takes at once");
+            let mut last = None;
+            for (n, append) in (0..).zip(pending) {
+                let appended = append.await.unwrap();
+                assert_eq!(appended.base_offset, Offset(n));
+                last = Some(appended);
+            }
+            flushed(&replica, last.unwrap()).await;
+            assert_eq!(replica.progress().high_watermark, Offset(200));
+        });
+    }
+}
+
+#[test]
+fn nothing_is_read_before_it_is_flushed_and_epochs_are_checked() {
+    sim::run(3, Disk::new(), || async {
+        let (_store, replica) = open().await;
+        let first = replica.append(plain(b"first")).await.unwrap();
+        assert_eq!(replica.progress().log_end, Offset(1));
+        assert_eq!(bytes_read(&replica, &read_from(0)), 0);
+        // kafka-compatibility 3.4: between the high watermark and the end nothing is out of range.
+        assert_eq!(bytes_read(&replica, &read_from(1)), 0);
+        flushed(&replica, first).await;
+        assert!(0 < bytes_read(&replica, &read_from(0)));
+        assert_eq!(bytes_read(&replica, &read_from(1)), 0);
+        for outside in [-1, 2] {
+            let refused = replica.read(&read_from(outside)).unwrap_err();
+            assert!(matches!(refused, ReadRefused::Log(ReadError::OutOfRange { .. })));
+        }
+        let ours = first.leader_epoch;
+        let of_epoch = |epoch| ReadFrom { leader_epoch: LeaderEpoch(epoch), ..read_from(0) };
+        assert!(0 < bytes_read(&replica, &of_epoch(ours.0)));
+        let newer = replica.read(&of_epoch(ours.0 + 1)).unwrap_err();
+        assert!(matches!(newer, ReadRefused::UnknownEpoch { .. }), "{newer}");
+        assert!(replica.check_epoch(LeaderEpoch(-1)).is_ok());
+    });
+    let (_, disk) = sim::run(3, Disk::new(), || async { drop(open().await) });
+    sim::run(3, disk, || async {
+        let (_store, replica) = open().await;
+        let older = replica.check_epoch(LeaderEpoch(0)).unwrap_err();
+        assert!(matches!(older, ReadRefused::Fenced { .. }), "{older}");
+    });
+}
+
+#[test]
+fn who_waits_hears_that_the_partition_has_left() {
+    sim::run(5, Disk::new(), || async {
+        let (_store, replica) = open().await;
+        let appended = replica.append(plain(b"x")).await.unwrap();
+        let waiting = {
+            let replica = replica.clone();
+            runtime::spawn(async move {
+                replica.wait_past(appended.leader_epoch, appended.next_offset + 1).await
+            })
+        };
+        replica.resign();
+        assert_eq!(waiting.await, Err(WaitError::EpochOver));
+        let refused = replica.append(plain(b"y")).await.unwrap_err();
+        assert!(matches!(refused, AppendRefused::NotLeading { .. }), "{refused}");
+    });
+}
+
+#[test]
+fn deleted_records_are_not_read_also_after_a_restart() {
+    let (_, disk) = sim::run(9, Disk::new(), || async {
+        let (_store, replica) = open().await;
+        for _ in 0..10 {
+            let appended = replica.append(plain(b"x")).await.unwrap();
+            flushed(&replica, appended).await;
+        }
+        assert_eq!(replica.delete_records(Offset(4)).await.unwrap(), Offset(4));
+        assert_eq!(replica.delete_records(Offset(2)).await.unwrap(), Offset(4));
+        assert!(replica.read(&read_from(3)).is_err());
+        assert!(0 < bytes_read(&replica, &read_from(4)));
+    });
+    sim::run(9, disk, || async {
+        let (_store, replica) = open().await;
+        assert_eq!(replica.progress().log_start, Offset(4));
+        assert_eq!(replica.delete_records(Offset(400)).await.unwrap(), Offset(10));
+    });
+}
+
+#[test]
+fn a_batch_that_the_journal_could_never_take_is_refused() {
+    sim::run(1, Disk::new(), || async {
+        let (_store, replica) = open().await;
+        let refused = replica.append(plain(&[1; BATCH_BYTES_MAX])).await.unwrap_err();
+        assert!(matches!(refused, AppendRefused::TooLarge { limit_bytes: BATCH_BYTES_MAX, .. }));
+    });
+}
+
+/// Runs a life in which every operation that `is_faulty` picks fails.
+fn with_faults<Main: Future<Output = ()> + 'static>(
+    is_faulty: impl Fn(&sim::Operation<'_>) -> bool + 'static,
+    error: std::io::ErrorKind,
+    main: impl FnOnce(Rc<Cell<bool>>) -> Main,
+) {
+    let mut simulation = Simulation::new(2);
+    let machine = simulation.add_machine(Disk::new());
+    let is_on = Rc::new(Cell::new(false));
+    let switch = is_on.clone();
+    let mains = vec![move || main(switch)];
+    let (_, mains) = simulation.start(machine, &Neighbours::new(1), mains);
+    simulation.inject(move |operation| match is_on.get() && is_faulty(operation) {
+        true => Fault::Error(error),
+        false => Fault::None,
+    });
+    simulation.run_until(|| mains[0].is_ready());
+}
+
+#[test]
+fn after_a_failed_write_nothing_is_acknowledged_any_more() {
+    let journal = |operation: &sim::Operation<'_>| operation.kind == OperationKind::Write;
+    with_faults(journal, std::io::ErrorKind::Other, |is_on| async move {
+        let (_store, replica) = open().await;
+        let before = replica.append(plain(b"before")).await.unwrap();
+        flushed(&replica, before).await;
+        is_on.set(true);
+        let lost = replica.append(plain(b"lost")).await.unwrap();
+        let outcome = replica.wait_past(lost.leader_epoch, lost.next_offset).await;
+        assert_eq!(outcome, Err(WaitError::Stopped));
+        is_on.set(false);
+        let refused = replica.append(plain(b"after")).await.unwrap_err();
+        assert!(matches!(refused, AppendRefused::Log(AppendError::Stopped(_))), "{refused}");
+        assert_eq!(replica.progress().high_watermark, Offset(1));
+        // What was committed is still there to be read.
+        assert!(0 < bytes_read(&replica, &read_from(0)));
+    });
+}
+
+#[test]
+fn a_full_disk_refuses_appends_until_there_is_room() {
+    let reserving = |operation: &sim::Operation<'_>| operation.kind == OperationKind::Resize;
+    with_faults(reserving, std::io::ErrorKind::StorageFull, |is_on| async move {
+        let (_store, replica) = open().await;
+        is_on.set(true);
+        let value = vec![4; 4000];
+        let refused = loop {
+            match replica.append(plain(&value)).await {
+                Ok(appended) => flushed(&replica, appended).await,
+                Err(refused) => break refused,
+            }
+        };
+        assert!(matches!(refused, AppendRefused::Log(AppendError::NoSpace { .. })), "{refused}");
+        let end = replica.progress().log_end;
+        is_on.set(false);
+        let appended = replica.append(plain(&value)).await.unwrap();
+        assert_eq!(appended.base_offset, end);
+        flushed(&replica, appended).await;
+    });
+}
