@@ -1,0 +1,153 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: TopicLimits = TopicLimits {
+    broker: BrokerId(1),
+    partitions_default: 2,
+    partitions_max: 100,
+    message_bytes_max: 2 << 20,
+};
+
+fn named(name: &str) -> NewTopic {
+    NewTopic { name: name.to_owned(), ..NewTopic::default() }
+}
+
+fn create(state: &mut ClusterState, new: &NewTopic, id: u128) -> Result<(), TopicRefused> {
+    let record = state.decide_topic(new, &LIMITS, TopicId::from_random(id))?;
+    state.replay(&record).unwrap();
+    Ok(())
+}
+
+#[test]
+fn a_topic_is_created_found_and_deleted() {
+    let mut state = ClusterState::default();
+    create(&mut state, &named("orders"), 1).unwrap();
+    let id = TopicId::from_random(1);
+    let topic = state.topic_named("orders").unwrap();
+    assert_eq!((topic.id, topic.partitions_count, topic.replication_factor), (id, 2, 1));
+    assert_eq!(state.topic(id), Some(topic));
+    assert_eq!(
+        create(&mut state, &named("orders"), 2),
+        Err(TopicRefused::Exists { name: "orders".to_owned() })
+    );
+    let deletion = state.decide_deletion(id).unwrap();
+    state.replay(&deletion).unwrap();
+    assert_eq!(state.topics().count(), 0);
+    assert_eq!(state.decide_deletion(id), None);
+    assert!(state.replay(&deletion).is_err());
+    create(&mut state, &named("orders"), 3).unwrap();
+    assert_eq!(state.topic_named("orders").unwrap().id, TopicId::from_random(3));
+}
+
+#[test]
+fn names_that_differ_in_dots_only_collide() {
+    let mut state = ClusterState::default();
+    create(&mut state, &named("a.b"), 1).unwrap();
+    let refused = create(&mut state, &named("a_b"), 2).unwrap_err();
+    assert!(matches!(&refused, TopicRefused::Collides { existing, .. } if existing == "a.b"));
+    state.replay(&state.decide_deletion(TopicId::from_random(1)).unwrap()).unwrap();
+    create(&mut state, &named("a_b"), 2).unwrap();
+}
+
+#[test]
+fn counts_are_limited() {
+    let mut state = ClusterState::default();
+    let with = |count| NewTopic { partitions_count: Some(count), ..named("t") };
+    for count in [0, -1, -7, 101, i32::MAX] {
+        let count_and_limit = TopicRefused::Partitions { count: count.into(), limit: 100 };
+        assert_eq!(create(&mut state, &with(count), 1), Err(count_and_limit));
+    }
+    create(&mut state, &with(60), 1).unwrap();
+    let more = NewTopic { partitions_count: Some(41), ..named("u") };
+    let refused = TopicRefused::Partitions { count: 41, limit: 40 };
+    assert_eq!(create(&mut state, &more, 2), Err(refused));
+    let two = NewTopic { replication_factor: Some(2), ..named("u") };
+    assert_eq!(create(&mut state, &two, 2), Err(TopicRefused::ReplicationFactor { factor: 2 }));
+    let large = NewTopic {
+        configs: vec![("max.message.bytes".to_owned(), Some("2097153".to_owned()))],
+        ..named("u")
+    };
+    let refused = create(&mut state, &large, 2).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        "max.message.bytes=2097153: the journal takes batches of up to 2097152 bytes"
+    );
+}
+
+#[test]
+fn assignments_name_each_partition_and_the_only_broker() {
+    let mut state = ClusterState::default();
+    let us = vec![BrokerId(1)];
+    let with = |assignments| NewTopic { assignments, ..named("t") };
+    for (wrong, reason) in [
+        (vec![(1, us.clone())], "partitions must be assigned from 0 on, each once"),
+        (
+            vec![(0, us.clone()), (0, us.clone())],
+            "partitions must be assigned from 0 on, each once",
+        ),
+        (vec![(0, vec![BrokerId(2)])], "partition 0 is assigned to [2]: the only broker is 1"),
+        (vec![(0, vec![])], "partition 0 is assigned to []: the only broker is 1"),
+    ] {
+        let refused = create(&mut state, &with(wrong), 1).unwrap_err();
+        assert_eq!(refused.to_string(), reason);
+    }
+    let counted = NewTopic { partitions_count: Some(1), ..with(vec![(0, us.clone())]) };
+    assert!(matches!(create(&mut state, &counted, 1), Err(TopicRefused::Assignment(_))));
+    create(&mut state, &with(vec![(1, us.clone()), (0, us)]), 1).unwrap();
+    assert_eq!(state.topic_named("t").unwrap().partitions_count, 2);
+}
+
+#[test]
+fn no_producer_id_is_given_out_twice() {
+    let mut state = ClusterState::default();
+    let mut given = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        let (record, mut block) = state.decide_producer_ids();
+        // A block that was decided and never recorded is decided again.
+        assert_eq!(state.decide_producer_ids(), (record.clone(), block));
+        state.replay(&record).unwrap();
+        while let Some(id) = block.take() {
+            assert!(given.insert(id));
+        }
+    }
+    assert_eq!(given.len(), 3000);
+    assert!(state.replay(&ClusterRecord::ProducerIds { next: 2999 }).is_err());
+}
+
+#[test]
+fn the_cluster_has_one_id() {
+    let mut state = ClusterState::default();
+    assert_eq!(state.cluster_id(), None);
+    let record = ClusterRecord::Cluster { cluster_id: "x".to_owned() };
+    state.replay(&record).unwrap();
+    assert_eq!(state.cluster_id(), Some("x"));
+    assert!(state.replay(&record).is_err());
+}
+
+proptest! {
+    /// Whatever was decided can be replayed, also from its bytes, and leads to the same state.
+    #[test]
+    fn what_is_decided_can_be_replayed(steps in prop::collection::vec((0_u8..6, 0_u8..3), 0..60)) {
+        let mut state = ClusterState::default();
+        let mut records = Vec::new();
+        for (n, (name, action)) in (0_u128..).zip(steps) {
+            let name = ["a", "a.b", "a_b", "c", "", "é"][usize::from(name)];
+            let record = match action {
+                0 => state.decide_topic(&named(name), &LIMITS, TopicId::from_random(n)).ok(),
+                1 => state.topic_named(name).map(|topic| topic.id)
+                    .and_then(|id| state.decide_deletion(id)),
+                _ => Some(state.decide_producer_ids().0),
+            };
+            if let Some(record) = record {
+                state.replay(&record).unwrap();
+                records.push(record.encode());
+            }
+        }
+        let mut again = ClusterState::default();
+        for record in records {
+            again.replay(&ClusterRecord::decode(&record).unwrap()).unwrap();
+        }
+        prop_assert_eq!(again, state);
+    }
+}

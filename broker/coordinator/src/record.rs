@@ -1,0 +1,161 @@
+//! The records of `__cluster_metadata`, each the JSON value of a Kafka record, so that any Kafka
+//! tool can show them.
+
+use std::collections::BTreeMap;
+
+use model::TopicId;
+use serde::{Deserialize, Serialize};
+
+/// The version that is written, and the highest that is read.
+const VERSION: u32 = 1;
+
+/// A change of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ClusterRecord {
+    /// The first record of all: the cluster's identity.
+    Cluster {
+        /// 22 characters, as Kafka's.
+        cluster_id: String,
+    },
+    /// A topic has been created.
+    Topic {
+        /// Its name.
+        name: String,
+        /// Its id, in hexadecimal digits.
+        #[serde(with = "topic_id")]
+        id: TopicId,
+        /// How many partitions it has.
+        partitions_count: i32,
+        /// How many copies of each.
+        replication_factor: i16,
+        /// What is not as by default.
+        configs: BTreeMap<String, String>,
+    },
+    /// A topic has been deleted.
+    TopicDeleted {
+        /// Its id.
+        #[serde(with = "topic_id")]
+        id: TopicId,
+    },
+    /// Producer ids below this have been given out.
+    ProducerIds {
+        /// The next one.
+        next: i64,
+    },
+}
+
+/// Why a record cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// A later version of the broker has written it.
+    #[error(
+        "a record of version {version}, this broker reads up to {VERSION}; start the version that \
+         wrote it, or a later one"
+    )]
+    Newer {
+        /// As found.
+        version: u32,
+    },
+    /// It is not what a broker writes.
+    #[error("not a record of the cluster's metadata: {0}")]
+    Damaged(#[from] serde_json::Error),
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    #[serde(flatten)]
+    record: &'a ClusterRecord,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    version: u32,
+}
+
+impl ClusterRecord {
+    /// The record's value.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(&Written { version: VERSION, record: self })
+            .expect("strings and numbers can be written")
+    }
+
+    /// Reads it back.
+    pub fn decode(value: &[u8]) -> Result<ClusterRecord, RecordError> {
+        let Head { version } = serde_json::from_slice(value)?;
+        if VERSION < version {
+            return Err(RecordError::Newer { version });
+        }
+        Ok(serde_json::from_slice(value)?)
+    }
+}
+
+mod topic_id {
+    use model::TopicId;
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(id: &TopicId, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&id.to_hex())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TopicId, D::Error> {
+        let hex = String::deserialize(from)?;
+        TopicId::from_hex(&hex).ok_or_else(|| de::Error::custom("not a topic id"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    fn records() -> Vec<ClusterRecord> {
+        let id = TopicId::from_random(77);
+        vec![
+            ClusterRecord::Cluster { cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_owned() },
+            ClusterRecord::Topic {
+                name: "orders".to_owned(),
+                id,
+                partitions_count: 3,
+                replication_factor: 1,
+                configs: [("flush.messages".to_owned(), "1".to_owned())].into(),
+            },
+            ClusterRecord::TopicDeleted { id },
+            ClusterRecord::ProducerIds { next: 1000 },
+        ]
+    }
+
+    #[test]
+    fn the_bytes_are_these_and_read_back() {
+        let mut text = String::new();
+        for record in records() {
+            let bytes = record.encode();
+            text.push_str(std::str::from_utf8(&bytes).unwrap());
+            text.push('\n');
+            assert_eq!(ClusterRecord::decode(&bytes).unwrap(), record);
+        }
+        expect![[r#"
+            {"version":1,"type":"cluster","cluster_id":"MkU3OEVBNTcwNTJENDM2Qk"}
+            {"version":1,"type":"topic","name":"orders","id":"0000000000004000800000000000004d","partitions_count":3,"replication_factor":1,"configs":{"flush.messages":"1"}}
+            {"version":1,"type":"topic_deleted","id":"0000000000004000800000000000004d"}
+            {"version":1,"type":"producer_ids","next":1000}
+        "#]]
+        .assert_eq(&text);
+    }
+
+    #[test]
+    fn what_is_newer_or_damaged_is_told() {
+        let newer = br#"{"version":2,"type":"something","new":true}"#;
+        let error = ClusterRecord::decode(newer).unwrap_err();
+        assert!(matches!(error, RecordError::Newer { version: 2 }), "{error}");
+        for record in records() {
+            let bytes = record.encode();
+            for size in 0..bytes.len() {
+                let error = ClusterRecord::decode(&bytes[..size]).unwrap_err();
+                assert!(matches!(error, RecordError::Damaged(_)), "{error}");
+            }
+        }
+    }
+}
