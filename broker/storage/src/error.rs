@@ -141,6 +141,11 @@ pub enum StartError {
     },
 }
 
+/// Whether space is all that was missing.
+pub(crate) fn is_disk_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// What a person can do about it.
 fn advice(source: &io::Error) -> &'static str {
     match source.kind() {

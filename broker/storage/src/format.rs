@@ -3,6 +3,7 @@
 //! All integers are little-endian; checksums are CRC-32 (IEEE). Every structure begins with a magic
 //! number and a version, and a higher version than [`VERSION`] is refused.
 
+pub(crate) mod applied;
 pub(crate) mod commit;
 pub(crate) mod entry;
 pub(crate) mod frame;
@@ -61,3 +62,6 @@ impl Fields<'_> {
 pub(crate) fn put<const N: usize>(into: &mut [u8], at: usize, field: [u8; N]) {
     into[at..at + N].copy_from_slice(&field);
 }
+
+#[cfg(test)]
+mod tests;

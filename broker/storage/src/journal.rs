@@ -94,7 +94,8 @@ impl Journal {
         &self.directory
     }
 
-    /// Adds a frame to the commit that is being gathered.
+    /// Adds a frame to the commit that is being gathered. After an error it goes nowhere, and
+    /// nobody hears of it (W9).
     pub(crate) fn push(
         &self,
         stream: Durability,
@@ -102,15 +103,19 @@ impl Journal {
         payload: &[&[u8]],
         note: Option<Note>,
     ) {
+        if self.has_stopped() {
+            return;
+        }
         self.stream(stream).push(frame, payload, note);
         self.changed[index(stream)].set(());
     }
 
     /// Waits until everything that has been pushed to the stream so far is complete.
     pub(crate) async fn completed(&self, stream: Durability) -> Result<(), JournalStopped> {
+        self.check()?;
         let (sender, receiver) = oneshot::channel();
         if !self.stream(stream).wait_for_last(sender) {
-            return self.check();
+            return Ok(());
         }
         // The sender is dropped without sending when the journal stops.
         match receiver.await {
@@ -122,6 +127,7 @@ impl Journal {
     /// Waits until the commits that are being written are complete. Those that wait for room are
     /// not waited for: they may need the checkpoint that is under way.
     pub(crate) async fn settled(&self) -> Result<(), JournalStopped> {
+        self.check()?;
         for stream in [&self.durable, &self.relaxed] {
             let (sender, receiver) = oneshot::channel();
             if stream.wait_for_in_flight(sender) && receiver.await.is_err() {
@@ -139,6 +145,9 @@ impl Journal {
         build: impl FnOnce(&mut dyn FnMut(&Frame, &[&[u8]], Option<Note>)),
     ) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
+        if self.has_stopped() {
+            return receiver;
+        }
         let mark = Frame::mark(&self.relaxed.position());
         self.durable.push_carry(build, &mark, Note::Waiter(sender));
         self.relaxed.note_carry();
@@ -251,6 +260,18 @@ impl Journal {
         stopped
     }
 
+    /// The journal was found damaged: it answers every write with an error, from the start.
+    pub(crate) fn refuse_writes(&self) {
+        const WHAT: &str = "it was found damaged at the start, and is only read";
+        let refused = JournalStopped {
+            journal: self.number,
+            action: "write to",
+            path: self.directory.clone(),
+            source: Rc::new(io::Error::new(io::ErrorKind::InvalidData, WHAT)),
+        };
+        *self.failure.borrow_mut() = Some(refused);
+    }
+
     /// Whether the journal still takes writes.
     pub(crate) fn check(&self) -> Result<(), JournalStopped> {
         self.failure.borrow().clone().map_or(Ok(()), Err)
@@ -262,7 +283,12 @@ impl Journal {
         self.failure()
     }
 
-    fn failure(&self) -> JournalStopped {
+    fn has_stopped(&self) -> bool {
+        self.failure.borrow().is_some()
+    }
+
+    /// Why commits were dropped.
+    pub(crate) fn failure(&self) -> JournalStopped {
         self.failure.borrow().clone().expect("the journal drops commits only when it stops")
     }
 

@@ -33,7 +33,7 @@ pub use log::{
 };
 pub use metrics::{Counter, Durations, Metrics, StreamMetrics};
 pub use options::{FlushMethod, StoreOptions};
-pub use store::Store;
+pub use store::{Store, set_orphans_aside};
 
 /// What an acknowledgement means for the record's survival on this broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

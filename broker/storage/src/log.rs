@@ -45,6 +45,7 @@ pub(crate) use base::IDLE_CARRY_BYTES_MAX;
 pub use read::{ColdRead, FileSlice, Found, ReadOutcome, ReadRequest, Slice};
 pub(crate) use recovered::OpenLog;
 pub use recovered::{RecoveredApplied, RecoveredLog};
+pub(crate) use write::DELETED;
 
 /// Bytes at the start of a batch that the broker writes: base offset, length, leader epoch.
 const ASSIGNED_BYTES: usize = 16;
@@ -141,6 +142,8 @@ struct State {
     /// Records in the `entries` file: those written, and those flushed with the point after them.
     entries_written: u64,
     entries_flushed: Point,
+    /// Space reserved for them on disk.
+    entries_allocated_bytes: u64,
     /// The applied state's file covers this many entries; 0 if there is none.
     applied_count: u64,
     /// An idempotent batch stands at or after `applied_count`.
@@ -575,11 +578,10 @@ impl Log {
     }
 
     fn check(&self, state: &State) -> Result<(), AppendError> {
-        self.shared.journal.check()?;
         if state.is_doubtful {
             return Err(AppendError::Doubtful { partition: self.partition });
         }
-        Ok(())
+        Ok(self.shared.journal.check()?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! One core's store: its journal and the logs in it.
 
 mod checkpoint;
+mod orphans;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +14,7 @@ use runtime::sync::budget::Budget;
 use runtime::{AlignedBuf, JoinHandle};
 
 use crate::Durability;
-use crate::error::{AppendError, JournalStopped, StartError};
+use crate::error::{AppendError, JournalStopped, StartError, is_disk_full};
 use crate::format::frame::Vote;
 use crate::journal::Journal;
 use crate::journal::recovery::{RETIRED, RecoveredJournal, remove_dir_and_files};
@@ -23,8 +24,16 @@ use crate::metrics::Metrics;
 use crate::options::StoreOptions;
 use crate::shared::Shared;
 
+pub use orphans::set_orphans_aside;
+
 /// Tasks that write full chunks to segments.
 const WRITERS_COUNT: usize = 2;
+
+/// Why a ring has not grown.
+enum GrowError {
+    Stopped(JournalStopped),
+    DiskFull(io::Error),
+}
 
 /// A journal and its logs, on the core that owns them.
 pub struct Store {
@@ -77,7 +86,13 @@ impl Store {
         }
         if !is_read_only {
             let needed = store.reserve_for(store.logs.borrow().len());
-            store.grow(needed).await.map_err(stopped)?;
+            store.grow(needed).await.map_err(|failed| match failed {
+                GrowError::Stopped(error) => stopped(error),
+                GrowError::DiskFull(source) => {
+                    let path = store.shared.journal.directory().to_owned();
+                    StartError::Io { action: "write a journal file in", path, source }
+                }
+            })?;
             store.run();
         }
         Ok(store)
@@ -145,7 +160,12 @@ impl Store {
         self.check(partition)?;
         assert!(self.log(partition).is_none(), "a partition lives in one place");
         let needed = self.reserve_for(self.logs.borrow().len() + 1);
-        self.grow(needed).await?;
+        self.grow(needed).await.map_err(|failed| match failed {
+            GrowError::Stopped(stopped) => AppendError::Stopped(stopped),
+            GrowError::DiskFull(source) => {
+                AppendError::NoSpace { partition, source: Rc::new(source) }
+            }
+        })?;
         let log = self.open(recovered, options).await.map_err(|source| {
             let path = self.directory_of(partition);
             self.shared.journal.stop("open the log in", &path, source)
@@ -161,12 +181,14 @@ impl Store {
 
     /// The log in the form in which it moves to another core. Nothing must be appended meanwhile.
     pub async fn export(&self, log: &Rc<Log>) -> Result<RecoveredLog, JournalStopped> {
+        self.shared.journal.check()?;
         self.flush_alone(log).await?;
         Ok(log.export())
     }
 
     /// Notes durably that a partition has left this journal, and forgets it.
     pub async fn leave(&self, log: &Rc<Log>) -> Result<(), JournalStopped> {
+        self.shared.journal.check()?;
         self.logs.borrow_mut().remove(&log.partition());
         log.push_left();
         self.shared.journal.completed(Durability::Durable).await
@@ -227,6 +249,7 @@ impl Store {
     pub async fn retire(&self) -> Result<(), JournalStopped> {
         assert!(self.logs.borrow().is_empty(), "every partition has moved");
         let journal = &self.shared.journal;
+        journal.check()?;
         let _turn = self.checkpointing.take(1).await;
         for task in self.tasks.take() {
             task.abort();
@@ -278,36 +301,45 @@ impl Store {
     async fn fill_ring(self: Rc<Store>) {
         let files_count = self.shared.options.journal_files_count;
         for durability in [Durability::Durable, Durability::Relaxed] {
-            if self.add_files(durability, files_count).await.is_err() {
-                return;
+            match self.add_files(durability, files_count).await {
+                Ok(()) => {}
+                Err(GrowError::DiskFull(error)) => {
+                    tracing::warn!(journal = self.shared.journal.number, %error,
+                        "the journal stays smaller than configured");
+                }
+                Err(GrowError::Stopped(_)) => return,
             }
         }
     }
 
     /// Makes room for a carry of this size before the partition that needs it exists.
-    async fn grow(&self, reserve_blocks: u32) -> Result<(), JournalStopped> {
+    async fn grow(&self, reserve_blocks: u32) -> Result<(), GrowError> {
         let needed = self.shared.journal.files_needed(reserve_blocks);
         self.add_files(Durability::Durable, needed).await?;
         self.shared.journal.set_reserve(reserve_blocks);
         Ok(())
     }
 
-    async fn add_files(
-        &self,
-        durability: Durability,
-        files_count: u32,
-    ) -> Result<(), JournalStopped> {
+    async fn add_files(&self, durability: Durability, files_count: u32) -> Result<(), GrowError> {
         let journal = &self.shared.journal;
         while journal.files_count(durability) < files_count {
             let _turn = self.growing.take(1).await;
+            journal.check().map_err(GrowError::Stopped)?;
             let number = journal.files_count(durability);
             if files_count <= number {
                 break;
             }
-            let file = create_file(journal.directory(), durability, number, &self.shared.options)
-                .await
-                .map_err(|source| journal.stop("write a file of", journal.directory(), source))?;
-            journal.add_file(durability, file);
+            let created =
+                create_file(journal.directory(), durability, number, &self.shared.options).await;
+            match created {
+                Ok(file) => journal.add_file(durability, file),
+                // The ring is as it was.
+                Err(source) if is_disk_full(&source) => return Err(GrowError::DiskFull(source)),
+                Err(source) => {
+                    let stopped = journal.stop("write a file of", journal.directory(), source);
+                    return Err(GrowError::Stopped(stopped));
+                }
+            }
         }
         Ok(())
     }

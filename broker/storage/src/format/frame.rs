@@ -119,6 +119,8 @@ pub(crate) struct Base {
     pub(crate) has_stamps: bool,
     /// Whether entries of the next base number are in the durable stream.
     pub(crate) is_durable: bool,
+    /// A start found damage that may concern the log: doubt lasts until an operator ends it.
+    pub(crate) is_doubtful: bool,
 }
 
 /// This broker's vote in a partition's group.

@@ -235,6 +235,7 @@ impl RecoveredJournal {
         let RecoveredJournal { logs, directory, superblock_file, superblock, streams, .. } = self;
         let journal =
             Journal::new(directory, options, superblock_file, superblock, streams, metrics);
+        journal.refuse_writes();
         (Rc::new(journal), logs)
     }
 }

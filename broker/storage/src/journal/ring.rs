@@ -83,7 +83,11 @@ pub(crate) async fn create_file(
     let path = directory.join(file_name(stream, number));
     let unfinished = path.with_extension("new");
     let file = File::open(&unfinished, OpenOptions::CREATE.direct(options.is_direct)).await?;
-    file.allocate(0, options.journal_file_bytes).await?;
+    if let Err(error) = file.allocate(0, options.journal_file_bytes).await {
+        // What little there is belongs to others.
+        runtime::remove_file(unfinished).await?;
+        return Err(error);
+    }
     let piece_bytes = PIECE_BYTES.min(usize::try_from(options.journal_file_bytes).unwrap_or(0));
     let zeros = AlignedBuf::zeroed(piece_bytes).freeze();
     let mut position = 0;

@@ -10,11 +10,15 @@ use super::segment::segment_path;
 use super::tail::Ordinal;
 use super::{Log, State, Switching};
 use crate::error::AppendError;
+use crate::format::entry::RECORD_SIZE_BYTES;
 use crate::format::frame::room_bytes;
 
 /// A segment's first extent; each further one doubles what there is, up to [`EXTENT_BYTES_MAX`].
 const EXTENT_BYTES_MIN: u64 = 64 << 10;
 const EXTENT_BYTES_MAX: u64 = 64 << 20;
+/// The same for `entries`.
+const ENTRIES_EXTENT_BYTES_MIN: u64 = 4 << 10;
+const ENTRIES_EXTENT_BYTES_MAX: u64 = 1 << 20;
 
 /// The answer to whoever wants to append.
 #[derive(Clone, Debug)]
@@ -55,18 +59,22 @@ impl Log {
         let ordinal = state.end.place.segment;
         let segment = state.segments.back().expect("a log has a segment");
         let allocated_bytes = segment.allocated_bytes;
-        if needed_bytes <= allocated_bytes {
+        let entries_bytes = state.entries_allocated_bytes;
+        let needed_entries_bytes = (state.end.count + 1) * RECORD_SIZE_BYTES as u64;
+        if needed_bytes <= allocated_bytes && needed_entries_bytes <= entries_bytes {
             // The next extent is reserved before it is needed.
             let is_short = allocated_bytes - needed_bytes < allocated_bytes / 8;
             if is_short && needed_bytes < self.options.get().segment_bytes_max {
-                self.start_allocating(&mut state, ordinal, allocated_bytes + 1);
+                self.start_allocating(&mut state, ordinal, allocated_bytes + 1, 0);
+            } else if entries_bytes - needed_entries_bytes < entries_bytes / 8 {
+                self.start_allocating(&mut state, ordinal, 0, entries_bytes + 1);
             }
             return Admission::Now;
         }
         if let Some(source) = state.no_space.take() {
             return Admission::Refused(AppendError::NoSpace { partition: self.partition, source });
         }
-        self.start_allocating(&mut state, ordinal, needed_bytes);
+        self.start_allocating(&mut state, ordinal, needed_bytes, needed_entries_bytes);
         Admission::Later
     }
 
@@ -80,33 +88,45 @@ impl Log {
         admitted.await?
     }
 
-    fn start_allocating(self: &Rc<Log>, state: &mut State, ordinal: Ordinal, needed_bytes: u64) {
+    /// Begins to reserve space for a segment and for `entries`, at least up to these sizes.
+    fn start_allocating(
+        self: &Rc<Log>,
+        state: &mut State,
+        ordinal: Ordinal,
+        segment_bytes: u64,
+        entries_bytes: u64,
+    ) {
         if state.allocating.is_some() {
             return;
         }
         state.allocating = Some(ordinal);
         let log = self.clone();
         runtime::spawn(async move {
-            let allocated = log.allocate(ordinal, needed_bytes).await;
+            let allocated: io::Result<()> = async {
+                log.allocate_segment(ordinal, segment_bytes).await?;
+                log.allocate_entries(entries_bytes).await
+            }
+            .await;
             let mut state = log.state.borrow_mut();
             state.allocating = None;
-            match allocated {
-                Ok(allocated_bytes) => {
-                    state.no_space = None;
-                    if let Some(segment) = state.segment_mut(ordinal) {
-                        segment.allocated_bytes = allocated_bytes;
-                    }
-                }
-                Err(source) => state.no_space = Some(Rc::new(source)),
-            }
+            state.no_space = allocated.err().map(Rc::new);
             drop(state);
             log.shared.announce();
         });
     }
 
-    /// Reserves space for a segment, at least up to `needed_bytes`. Returns up to where.
-    async fn allocate(self: &Rc<Log>, ordinal: Ordinal, needed_bytes: u64) -> io::Result<u64> {
-        let Some(file) = self.open_writer(ordinal).await? else { return Ok(0) };
+    /// Reserves space for a segment, at least up to `needed_bytes`.
+    async fn allocate_segment(
+        self: &Rc<Log>,
+        ordinal: Ordinal,
+        needed_bytes: u64,
+    ) -> io::Result<()> {
+        let allocated_bytes =
+            self.state.borrow().segment(ordinal).map(|segment| segment.allocated_bytes);
+        if allocated_bytes.is_none_or(|allocated_bytes| needed_bytes <= allocated_bytes) {
+            return Ok(());
+        }
+        let Some(file) = self.open_writer(ordinal).await? else { return Ok(()) };
         let existing_bytes = file.size_bytes().await?;
         let step = existing_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX);
         let segment_bytes_max = round_up_to_block(self.options.get().segment_bytes_max);
@@ -115,7 +135,28 @@ impl Log {
         if existing_bytes < target_bytes {
             file.allocate(existing_bytes, target_bytes - existing_bytes).await?;
         }
-        Ok(target_bytes.max(existing_bytes))
+        if let Some(segment) = self.state.borrow_mut().segment_mut(ordinal) {
+            segment.allocated_bytes = target_bytes.max(existing_bytes);
+        }
+        Ok(())
+    }
+
+    /// Reserves space for records, at least up to `needed_bytes`: a checkpoint must never meet a
+    /// full disk.
+    async fn allocate_entries(self: &Rc<Log>, needed_bytes: u64) -> io::Result<()> {
+        if needed_bytes <= self.state.borrow().entries_allocated_bytes {
+            return Ok(());
+        }
+        let file = self.open_entries().await?;
+        let mut reserved_bytes = file.size_bytes().await?;
+        if reserved_bytes < needed_bytes {
+            let step = reserved_bytes.clamp(ENTRIES_EXTENT_BYTES_MIN, ENTRIES_EXTENT_BYTES_MAX);
+            let target_bytes = round_up_to_block(needed_bytes.max(reserved_bytes + step));
+            file.allocate(reserved_bytes, target_bytes - reserved_bytes).await?;
+            reserved_bytes = target_bytes;
+        }
+        self.state.borrow_mut().entries_allocated_bytes = reserved_bytes;
+        Ok(())
     }
 
     /// The file of a segment that is not sealed, created if need be; none if the segment is gone.

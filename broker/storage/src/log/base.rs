@@ -34,7 +34,10 @@ impl Log {
     /// now, and the vote (rule 4.4). Frames that follow carry the new number (W4).
     pub(crate) fn push_base(self: &Rc<Log>, push: &mut PushFrame<'_>, scratch: &mut AlignedBuf) {
         let mut state = self.state.borrow_mut();
-        state.base_number += 1;
+        // C3: the highest number wins, so once another core has the log, this one's never rises.
+        if !state.has_moved {
+            state.base_number += 1;
+        }
         let base_number = state.base_number;
         self.encode_base(&state, base_number, scratch);
         let frame = Frame::base(self.partition, base_number, scratch.len());
@@ -72,6 +75,7 @@ impl Log {
             later_count: u32::try_from(later).expect("bounded by a commit"),
             has_stamps: state.has_stamps,
             is_durable: state.durability == Durability::Durable,
+            is_doubtful: state.is_doubtful,
         };
         into.clear();
         base.encode(into);

@@ -16,6 +16,7 @@ use super::tail::{BatchPlace, Ordinal, Place, Tail};
 use super::write::{applied_path, remove_if_there};
 use super::{Log, LogOptions, Point, State, Switching};
 use crate::Durability;
+use crate::format::applied;
 use crate::format::entry::{BatchStamp, Entry, RECORD_SIZE_BYTES, decode_record};
 use crate::format::frame::{Base, Content, Frames, Vote, pad_to_frame};
 use crate::journal::walk::WalkedFrame;
@@ -80,6 +81,7 @@ impl RecoveredLog {
             later_count: 0,
             has_stamps: false,
             is_durable: durability == Durability::Durable,
+            is_doubtful: false,
         };
         RecoveredLog {
             partition,
@@ -104,7 +106,7 @@ impl RecoveredLog {
     ) -> Option<(RecoveredLog, Option<String>)> {
         let mut log = RecoveredLog::from_base(base_frame, vote)?;
         let wrong = log.replay_frames(frames).err();
-        log.is_doubtful = wrong.is_some();
+        log.is_doubtful |= wrong.is_some();
         Some((log, wrong))
     }
 
@@ -179,7 +181,7 @@ impl RecoveredLog {
             base_number,
             durability: if base.is_durable { Durability::Durable } else { Durability::Relaxed },
             vote,
-            is_doubtful: false,
+            is_doubtful: base.is_doubtful,
             membership: payload.slice(membership_at..membership_end),
             tail: payload.slice(tail_at..tail_end),
             later: Vec::new(),
@@ -228,10 +230,6 @@ impl Log {
         ));
         let last_record = read_last_record(&open.directory, base.entries_count).await?;
         let is_damaged = !is_consistent(base, last_record.as_ref(), &found);
-        if is_damaged {
-            tracing::error!(%partition, directory = %open.directory.display(),
-                "files of this partition are damaged or missing: it takes no appends");
-        }
         let mut tail_bytes = Tail::default();
         tail_bytes.restart(Place { segment: ordinal, position: base.flushed_bytes }, tail);
         let restart = Point {
@@ -260,6 +258,7 @@ impl Log {
             membership: recovered.membership.clone(),
             entries_written: restart.count,
             entries_flushed: restart,
+            entries_allocated_bytes: 0,
             applied_count: base.applied_count,
             has_stamps: base.has_stamps,
             segments,
@@ -269,7 +268,7 @@ impl Log {
             uncommitted_bytes: 0,
             allocating: None,
             no_space: None,
-            is_doubtful: recovered.is_doubtful || is_damaged,
+            is_doubtful: recovered.is_doubtful,
             is_stopped: false,
             is_active: true,
             has_new_names: false,
@@ -291,13 +290,25 @@ impl Log {
             writing: Budget::new(1),
             remembered: RefCell::new(VecDeque::new()),
         });
-        log.note_batches_in_tail(base.entries_count).await?;
+        let is_read = log.note_batches_in_tail(base.entries_count).await;
+        if is_damaged || unless_damaged(is_read)?.is_none() {
+            log.note_damage();
+        }
         log.take_up(later, base.committed_count);
-        for stale in found.beyond {
+        // Where anything is in doubt, a newer base may have named what looks left over.
+        let is_doubtful = log.is_doubtful();
+        for stale in found.beyond.into_iter().filter(|_| !is_doubtful) {
             remove_if_there(&segment_path(&log.directory, stale)).await?;
             remove_if_there(&index_path(&log.directory, stale)).await?;
         }
         Ok(log)
+    }
+
+    /// Files of the log are damaged or missing. It stays readable as far as they go.
+    fn note_damage(&self) {
+        tracing::error!(partition = %self.partition, directory = %self.directory.display(),
+            "files of this partition are damaged or missing: it takes no appends");
+        self.state.borrow_mut().is_doubtful = true;
     }
 
     /// Appends what the journal held beyond the base, and settles what of the log is flushed and
@@ -323,9 +334,12 @@ impl Log {
     async fn note_batches_in_tail(self: &Rc<Log>, entries_count: u64) -> io::Result<()> {
         const RECORDS_COUNT: u64 = 64;
         let (mut end, start) = {
-            let state = self.state.borrow();
-            let segment = state.segments.back().expect("a log has a segment");
-            (state.end.place, segment.flushed_bytes)
+            let mut state = self.state.borrow_mut();
+            let end = state.end.place;
+            let segment = state.segments.back_mut().expect("a log has a segment");
+            // Unless a batch is found to begin before it, here or in memory.
+            segment.indexed_from = segment.flushed_bytes;
+            (end, segment.flushed_bytes)
         };
         let mut found: Vec<(BatchStamp, Place)> = Vec::new();
         let mut before = entries_count;
@@ -381,7 +395,16 @@ impl Log {
     }
 
     /// What replication needs to go on: the applied state that was kept, and the entries after it.
+    /// Nothing of both if its files are damaged; the log is then doubtful.
     pub async fn recovered_applied(self: &Rc<Log>) -> io::Result<RecoveredApplied> {
+        let applied = unless_damaged(self.read_applied().await)?;
+        if applied.is_none() {
+            self.note_damage();
+        }
+        Ok(applied.unwrap_or_default())
+    }
+
+    async fn read_applied(self: &Rc<Log>) -> io::Result<RecoveredApplied> {
         let (applied_count, has_stamps, entries_count) = {
             let state = self.state.borrow();
             (state.applied_count, state.has_stamps, state.recent_from)
@@ -454,14 +477,20 @@ async fn read_last_record(
     entries_count: u64,
 ) -> io::Result<Option<Entry>> {
     let Some(last) = entries_count.checked_sub(1) else { return Ok(None) };
-    match read_records(directory, last, entries_count).await {
-        Ok(records) => Ok(records.into_iter().next()),
-        Err(error)
-            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+    let records = unless_damaged(read_records(directory, last, entries_count).await)?;
+    Ok(records.and_then(|records| records.into_iter().next()))
+}
+
+/// What was read; none if it is not there or not what was written, which concerns one log only.
+fn unless_damaged<T>(read: io::Result<T>) -> io::Result<Option<T>> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Ok(None)
+            }
+            _ => Err(error),
+        },
     }
 }
 
@@ -490,17 +519,8 @@ async fn read_applied(directory: &std::path::Path, count: u64) -> io::Result<Byt
     let path = applied_path(directory, count);
     let file = File::open(&path, OpenOptions::READ).await?;
     let size_bytes = usize::try_from(file.size_bytes().await?).map_err(io::Error::other)?;
-    let mut bytes = file.read_exact_at(0, size_bytes).await?.freeze();
-    let damaged =
-        || io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()));
-    if bytes.len() < 8 {
-        return Err(damaged());
-    }
-    let head = bytes.split_to(8);
-    let field =
-        |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    if field(0) as usize != bytes.len() || field(4) != crc32fast::hash(&bytes) {
-        return Err(damaged());
-    }
-    Ok(bytes)
+    let bytes = file.read_exact_at(0, size_bytes).await?.freeze();
+    applied::decode(&bytes).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()))
+    })
 }

@@ -12,14 +12,18 @@ use model::Offset;
 use runtime::{File, OpenOptions, WriteMode};
 
 use super::segment::{Segment, index_path, segment_path};
-use super::tail::{CHUNK_BYTES, Ordinal};
+use super::tail::{CHUNK_BYTES, Ordinal, Place};
 use super::{Log, Point, State};
-use crate::error::JournalStopped;
+use crate::error::{JournalStopped, is_disk_full};
+use crate::format::applied;
 use crate::format::entry::{Entry, RECORD_SIZE_BYTES, encode_record};
 use crate::journal::recovery::remove_dir_and_files;
 
 /// Records of `entries` written at a time.
 const RECORDS_BYTES_MAX: usize = 1 << 20;
+
+/// Ends the name of a partition's directory that is being removed.
+pub(crate) const DELETED: &str = "deleted";
 
 /// What to do next to a log's segments.
 enum Step {
@@ -113,6 +117,11 @@ impl Log {
                         .map_err(|source| self.stop("write a segment in", source))?;
                     self.shared.metrics.segment_bytes.add(size_bytes);
                     let mut state = self.state.borrow_mut();
+                    let committed = state.committed.place;
+                    assert!(
+                        Place { segment: ordinal, position: end } <= committed,
+                        "segments hold committed bytes only (W6)"
+                    );
                     let segment = state.segment_mut(ordinal).expect("not sealed, so still there");
                     assert_eq!(segment.written_bytes, position, "one piece in flight (W6)");
                     segment.written_bytes = end;
@@ -138,7 +147,7 @@ impl Log {
     /// What of the first segment that is not complete may be written now, if anything: only
     /// committed bytes, and whole blocks until the segment's end is known (W6).
     fn unwritten(&self, state: &State) -> Option<Unwritten> {
-        if state.has_moved {
+        if state.has_moved || state.has_left {
             return None;
         }
         let segment = state.segments.iter().find(|segment| !segment.is_complete)?;
@@ -296,15 +305,18 @@ impl Log {
         let written: io::Result<()> = async {
             let file = File::open(&path, OpenOptions::CREATE).await?;
             file.truncate(0).await?;
-            let mut framed = Vec::with_capacity(bytes.len() + 8);
-            framed.extend_from_slice(&(bytes.len() as u64).to_le_bytes()[..4]);
-            framed.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
-            framed.extend_from_slice(&bytes);
-            file.write_all_at(Bytes::from(framed), 0, WriteMode::Cached).await?;
+            file.write_all_at(Bytes::from(applied::encode(&bytes)), 0, WriteMode::Cached).await?;
             file.sync_data().await
         }
         .await;
-        written.map_err(|source| self.stop("write applied state in", source))?;
+        match written {
+            // It only saves a restart some work, so a full disk is no reason to stop.
+            Err(error) if is_disk_full(&error) => {
+                tracing::warn!(partition = %self.partition, %error, "applied state was not kept");
+                return Ok(());
+            }
+            written => written.map_err(|source| self.stop("write applied state in", source))?,
+        }
         self.shared.metrics.checkpoint_flushes.add(1);
         let mut state = self.state.borrow_mut();
         state.has_new_names = true;
@@ -318,7 +330,7 @@ impl Log {
         Ok(())
     }
 
-    async fn open_entries(&self) -> io::Result<Rc<File>> {
+    pub(super) async fn open_entries(&self) -> io::Result<Rc<File>> {
         if let Some(file) = &self.state.borrow().entries_file {
             return Ok(file.clone());
         }
@@ -361,7 +373,7 @@ impl Log {
     /// Whether a checkpoint has anything to flush here.
     pub(crate) fn needs_flush(&self) -> bool {
         let state = self.state.borrow();
-        if state.has_moved {
+        if state.has_moved || state.has_left {
             return false;
         }
         state.entries_flushed.count < state.committed.count
@@ -409,7 +421,10 @@ impl Log {
     /// so that what a crash leaves of it is known to be garbage.
     pub(crate) async fn remove_files(&self) -> io::Result<()> {
         let _turn = self.writing.take(1).await;
-        let deleted = self.directory.with_extension("deleted");
+        // Whoever reserves space for a segment creates the directory if it is not there.
+        let is_allocated = || self.state.borrow().allocating.is_none();
+        let _ = self.shared.wait_until(|| is_allocated().then_some(())).await;
+        let deleted = self.directory.with_extension(DELETED);
         match runtime::rename(&self.directory, &deleted).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             renamed => renamed?,

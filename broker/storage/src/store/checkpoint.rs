@@ -38,6 +38,7 @@ impl Store {
         let _turn = self.checkpointing.take(1).await;
         let since = runtime::now();
         let journal = &self.shared.journal;
+        journal.check()?;
         let carry_late_bytes_max = self.shared.options.carry_late_bytes_max();
         let mut passes_count = 0;
         loop {
@@ -73,7 +74,7 @@ impl Store {
         });
         self.shared.open_gate();
         if completed.await.is_err() {
-            return Err(journal.wait_stopped().await);
+            return Err(journal.failure());
         }
         journal.advance_replay().await?;
         self.shared.announce();

@@ -66,6 +66,18 @@ impl PartitionGhost {
         self.appended.truncate(to);
     }
 
+    /// Whether these are the first batches of a state that the log has been in.
+    pub(crate) fn has_begun_with(&self, ids: &[u64]) -> bool {
+        self.versions.iter().any(|version| {
+            let batches = version.iter().filter_map(|tag| match tag {
+                Tag::Batch(id) => Some(*id),
+                Tag::Other => None,
+            });
+            let batches: Vec<u64> = batches.collect();
+            batches.starts_with(ids)
+        })
+    }
+
     fn flushed(&mut self, count: usize) {
         let Some(version) = count.checked_sub(1).map(|last| self.appended[last]) else { return };
         self.safe_after_kill = self.safe_after_kill.max(version);

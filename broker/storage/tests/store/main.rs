@@ -4,8 +4,12 @@
 #![allow(clippy::print_stdout, reason = "a sweep says how much it swept")]
 
 mod basics;
+mod bytes;
 mod cases;
 mod crashes;
+mod damage;
+mod faults;
 mod ghost;
+mod moves;
 mod script;
 mod support;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::record_batch::{BatchBuilder, BatchHeader, Batches, NewRecord, ProducerStamp, Records};
 use model::{
-    BrokerId, LeaderEpoch, NodeId, Offset, PartitionIndex, Timestamp, TopicId, TopicPartition,
+    BrokerId, LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp,
+    TopicId, TopicPartition,
 };
 use runtime::sim::{self, Disk};
 use storage::{
@@ -74,6 +75,19 @@ pub(crate) fn batch(values: &[&[u8]], timestamp: i64) -> Bytes {
         builder.push(&record);
     }
     Bytes::from(builder.finish(ProducerStamp::NONE))
+}
+
+/// A batch of one record of an idempotent producer, the `number`th.
+pub(crate) fn idempotent_batch(value: &[u8], number: u64) -> Bytes {
+    let mut builder = BatchBuilder::new();
+    let record = NewRecord { timestamp: Timestamp(1), key: None, value: Some(value), headers: &[] };
+    builder.push(&record);
+    Bytes::from(builder.finish(ProducerStamp {
+        producer_id: ProducerId(7),
+        producer_epoch: ProducerEpoch(0),
+        base_sequence: i32::try_from(number).unwrap(),
+        ..ProducerStamp::NONE
+    }))
 }
 
 /// A value that tells its number, of any size.

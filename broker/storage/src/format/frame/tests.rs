@@ -115,6 +115,7 @@ fn a_base_reads_back() {
         later_count: 10,
         has_stamps: true,
         is_durable: false,
+        is_doubtful: false,
     };
     let mut buf = AlignedBuf::with_capacity(4096);
     base.encode(&mut buf);
