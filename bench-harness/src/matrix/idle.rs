@@ -1,0 +1,63 @@
+//! What a broker uses that has many partitions and nothing to do.
+
+use loadgen::run::NewTopic;
+use serde::Serialize;
+
+use super::{Bench, MatrixError};
+use crate::broker::{Broker, BrokerSpec};
+use crate::sample::{Usage, monotonic_ns};
+use crate::scenario::Idle;
+use crate::units::nanos;
+
+/// What was used while nothing was done.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct IdleUse {
+    pub partitions: u32,
+    /// Without any topic.
+    pub empty: Usage,
+    /// With the topic, some time after it was made.
+    pub idle: Usage,
+    /// How long it took to make the topic, until all its partitions were led.
+    pub creation_s: f64,
+}
+
+impl IdleUse {
+    /// Resident memory that a partition adds.
+    pub fn bytes_per_partition(&self) -> f64 {
+        let added = self.idle.resident_bytes_max as f64 - self.empty.resident_bytes_max as f64;
+        added / f64::from(self.partitions)
+    }
+}
+
+pub(super) fn measure(
+    bench: &Bench<'_>,
+    spec: &BrokerSpec,
+    idle: Idle,
+) -> Result<IdleUse, MatrixError> {
+    let broker = Broker::start(spec, &bench.placement.broker, bench.places)?;
+    let used = |duration: std::time::Duration| {
+        let sampler = bench.sampler(&broker);
+        let from_ns = monotonic_ns();
+        std::thread::sleep(duration);
+        sampler.stop().between(from_ns, from_ns + nanos(duration))
+    };
+    std::thread::sleep(idle.settle.0);
+    let empty = used(idle.duration.0);
+    let before_ns = monotonic_ns();
+    let topic = NewTopic {
+        name: "idle".to_owned(),
+        partitions_count: i32::try_from(idle.partitions).unwrap_or(i32::MAX),
+        replication_factor: 1,
+        configs: vec![],
+    };
+    loadgen::run::create_topic(&broker.address, topic).map_err(|source| MatrixError::Run {
+        what: "making the idle topic",
+        source: Box::new(source),
+    })?;
+    let creation_s = (monotonic_ns() - before_ns) as f64 / 1e9;
+    std::thread::sleep(idle.settle.0);
+    let idle_use =
+        IdleUse { partitions: idle.partitions, empty, idle: used(idle.duration.0), creation_s };
+    broker.stop()?;
+    Ok(idle_use)
+}

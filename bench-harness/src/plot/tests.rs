@@ -1,0 +1,94 @@
+//! Tests of charts: their axes, and that what they draw stays within them.
+
+use super::*;
+
+fn names(axis: &Axis) -> Vec<&str> {
+    axis.ticks.iter().map(|(_, name)| name.as_str()).collect()
+}
+
+#[test]
+fn a_linear_axis_has_round_values() {
+    let axis = Axis::linear("records/s", 0.0, 19_700.0, |it| format!("{it}"));
+    assert_eq!(names(&axis), ["0", "5000", "10000", "15000", "20000"]);
+    assert_eq!((axis.place(0.0), axis.place(20_000.0)), (0.0, 1.0));
+    let seconds = Axis::linear_to("s", 20.0, |it| format!("{it}"));
+    assert_eq!((seconds.to, names(&seconds)), (20.0, vec!["0", "5", "10", "15", "20"]));
+    // Of nothing there is an axis, too.
+    assert_eq!(names(&Axis::linear("", 0.0, 0.0, |it| format!("{it:.1}"))).len(), 6);
+}
+
+#[test]
+fn a_logarithmic_axis_goes_by_decades_and_their_parts() {
+    let axis = Axis::log("ms", 0.03, 40.0, |it| format!("{it}"));
+    assert_eq!(names(&axis), ["0.01", "0.1", "1", "10", "100"]);
+    assert!((axis.place(1.0) - 0.5).abs() < 1e-9);
+    let narrow = Axis::log("ms", 3.0, 40.0, |it| format!("{it:.0}"));
+    assert_eq!(names(&narrow), ["2", "5", "10", "20", "50"]);
+    assert!(axis.place(0.0).is_finite());
+}
+
+#[test]
+fn percentiles_are_spread_by_their_nines() {
+    let axis = Axis::nines("percentile", 3.5);
+    assert_eq!(names(&axis), ["0 %", "90 %", "99 %", "99.9 %", "50 %"]);
+    assert!((nines(0.999) - 3.0).abs() < 1e-9);
+    assert_eq!(axis.place(nines(0.0)), 0.0);
+}
+
+/// All numbers in the paths of a picture, as places.
+fn places(svg: &str) -> Vec<(f64, f64)> {
+    let paths = svg.split("d=\"M").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let points = paths.flat_map(|path| path.split(['L', 'M', 'Z']));
+    let pairs = points.filter_map(|point| {
+        let (x, y) = point.trim_end_matches("h0").split_once(' ')?;
+        Some((x.parse().ok()?, y.parse().ok()?))
+    });
+    pairs.collect()
+}
+
+#[test]
+fn lines_stay_within_the_frame_and_break_where_nothing_was_measured() {
+    let points =
+        vec![(0.0, 1.0), (1.0, 500.0), (2.0, f64::NAN), (3.0, 0.0), (4.0, 9.0), (9.0, 2.0)];
+    let chart = Chart {
+        title: "a < b".to_owned(),
+        x: Axis::linear_to("time, s", 4.0, |it| format!("{it}")),
+        y: Axis::log("ms", 1.0, 10.0, |it| format!("{it}")),
+        lines: vec![Line::new("p50", Color::Blue, points).filled()],
+        bands: vec![Band { from: 0.0, to: 1.0, name: "calm".to_owned() }],
+        width: 400.0,
+        height: 240.0,
+    };
+    let svg = chart.picture().svg;
+    assert!(svg.contains("a &lt; b") && svg.contains("time, s") && svg.contains(">calm<"));
+    assert!(svg.starts_with("<svg") && svg.ends_with("</svg>"));
+    let places = places(&svg);
+    assert!(10 < places.len());
+    for (x, y) in places {
+        assert!((0.0..=400.0).contains(&x) && (0.0..=240.0).contains(&y), "{x} {y}");
+    }
+    // Two runs, each with its shade.
+    assert_eq!(svg.matches("stroke-linejoin").count(), 2);
+    assert!(!svg.contains("NaN"));
+}
+
+#[test]
+fn rows_without_a_value_are_named_and_empty() {
+    let chart = DotChart {
+        title: "throughput".to_owned(),
+        x: Axis::linear("MB/s", 0.0, 100.0, |it| format!("{it}")),
+        series: vec![("ours".to_owned(), Color::Blue), ("theirs".to_owned(), Color::Vermilion)],
+        rows: vec![
+            DotRow {
+                name: "acks=0".to_owned(),
+                dots: vec![Some(Dot { median: 50.0, min: 40.0, max: 60.0 }), None],
+            },
+            DotRow { name: "acks=all".to_owned(), dots: vec![None, None] },
+        ],
+        width: 600.0,
+    };
+    let svg = chart.picture().svg;
+    // One mark, and two in the legend.
+    assert_eq!(svg.matches("<circle").count(), 3);
+    assert!(svg.contains("acks=all"));
+}

@@ -1,0 +1,33 @@
+//! A lean Kafka client on the runtime: connections that pipeline, and a cluster that knows leaders.
+//!
+//! ```text
+//!   Cluster        who leads what; refreshes when told that it is wrong; retries what may be retried
+//!     │ one for every broker it talks to, or as many as the caller opens
+//!   Connection     typed requests out, answers back in the same order, at versions both sides speak
+//!     │
+//!   runtime::TcpStream
+//! ```
+//!
+//! Guarantees: requests of one connection reach the broker in the order in which they were started;
+//! nothing is sent twice unless sending it twice does no harm; every wait has a deadline; when a
+//! connection dies, everybody who waits on it hears why. It speaks to any broker that speaks
+//! Kafka's protocol.
+//! Does not know: consumer groups, batching, compression, security. Lives on: one core, like
+//! everything that it hands out.
+
+#![forbid(unsafe_code)]
+
+mod address;
+mod error;
+mod connection;
+mod cluster;
+
+#[cfg(test)]
+mod testing;
+
+pub use address::{Host, HostError, Resolve, resolve_literal};
+pub use cluster::{
+    Cluster, ClusterOptions, Fetch, Fetched, Leader, NewTopic, OffsetAt, Produced, Producer, Topic,
+};
+pub use connection::{Answer, Answered, Connection, ConnectionOptions, Written};
+pub use error::{CallError, ClusterError, ConnectError, ConnectionEnd, in_full};

@@ -1,0 +1,253 @@
+//! `loadgen`: load for any Kafka broker, from the command line.
+
+#![forbid(unsafe_code)]
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand};
+use loadgen::profile::Profile;
+use loadgen::record::Payload;
+use loadgen::schedule::Arrivals;
+use loadgen::settings::{
+    Acks, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings,
+    TopicSettings,
+};
+use loadgen::units::{Rate, Size, Span};
+use loadgen::{folder, run, table};
+
+/// Load for any broker that speaks Kafka's protocol: open loop, in the shape of a real day, with
+/// every acknowledged record read back.
+#[derive(Parser)]
+#[command(name = "loadgen", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs a load; fails if an acknowledged record is missing, repeated, out of order or damaged.
+    Run(Box<RunArgs>),
+    /// Lists the built-in profiles.
+    Profiles,
+    /// Draws a profile, at a base rate and over a duration.
+    Explain {
+        /// A built-in profile, or the path of a TOML file.
+        profile: String,
+        #[arg(long, default_value = "2000/s")]
+        base: Rate,
+        #[arg(long, default_value = "20s")]
+        duration: Span,
+    },
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Brokers to ask first, HOST:PORT, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    bootstrap: Vec<String>,
+    /// A built-in profile, or the path of a TOML file.
+    #[arg(long, default_value = "steady")]
+    profile: String,
+    /// The rate that the profile's multiples refer to, in records.
+    #[arg(long, default_value = "2000/s")]
+    base: Rate,
+    #[arg(long, default_value = "20s")]
+    duration: Span,
+    /// At the base rate before the profile; verified, not measured.
+    #[arg(long, default_value = "1s")]
+    warm_up: Span,
+    /// How records are spread around the rate.
+    #[arg(long, value_enum, default_value_t)]
+    arrivals: Arrivals,
+    /// How long a record may wait for others to leave with.
+    #[arg(long, default_value = "1ms")]
+    linger: Span,
+    /// Instead of a schedule: keep so many bytes in flight, whatever the broker does with them.
+    #[arg(long, value_name = "BYTES", conflicts_with_all = ["profile", "base", "arrivals"])]
+    saturate: Option<Size>,
+    /// With --saturate: and at most so many requests.
+    #[arg(long, default_value = "100000", requires = "saturate")]
+    requests_in_flight: u32,
+    /// With --saturate: batches, each of another partition, in one request.
+    #[arg(long, default_value = "1", requires = "saturate")]
+    batches_per_request: u32,
+    /// 0, 1 or all.
+    #[arg(long, default_value = "all")]
+    acks: Acks,
+    /// Number batches, so that the broker can tell repeated ones.
+    #[arg(long)]
+    idempotent: bool,
+    /// Of a record's value.
+    #[arg(long, default_value = "1KiB")]
+    record_size: Size,
+    #[arg(long, value_enum, default_value_t)]
+    payload: Payload,
+    #[arg(long, default_value = "10000")]
+    keys: u32,
+    /// The share of all records that goes to one key, from 0 to 1.
+    #[arg(long, default_value = "0")]
+    hot_key: f64,
+    #[arg(long, default_value = "10000")]
+    batch_records_max: u32,
+    #[arg(long, default_value = "1000000")]
+    batch_size_max: Size,
+    /// A topic that exists; otherwise topics are made for the run and deleted after it.
+    #[arg(long)]
+    topic: Option<String>,
+    #[arg(long, default_value = "1")]
+    topics: u32,
+    /// Of each topic.
+    #[arg(long, default_value = "4")]
+    partitions: u32,
+    #[arg(long, default_value = "1")]
+    replication_factor: i16,
+    /// A config of the topics that are made, for example flush.messages=1.
+    #[arg(long, value_name = "NAME=VALUE")]
+    config: Vec<String>,
+    /// Leave the topics of the run behind.
+    #[arg(long)]
+    keep_topics: bool,
+    /// Connections that produce, to each broker.
+    #[arg(long, default_value = "1")]
+    connections: u32,
+    /// Connections that consume.
+    #[arg(long, default_value = "1")]
+    consumers: u32,
+    /// When records are read back.
+    #[arg(long, value_enum, default_value = "during")]
+    consume: Consume,
+    #[arg(long, default_value = "500ms")]
+    fetch_wait: Span,
+    #[arg(long, default_value = "1")]
+    fetch_size_min: Size,
+    #[arg(long, default_value = "1MiB")]
+    fetch_size_max: Size,
+    /// Processors to stay on, one worker each, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    processors: Vec<usize>,
+    #[arg(long, default_value = "1")]
+    seed: u64,
+    #[arg(long, default_value = "100ms")]
+    interval: Span,
+    /// How long to wait for acknowledgements after the schedule's end, and again for consumers.
+    #[arg(long, default_value = "10s")]
+    drain: Span,
+    /// Where to write settings, numbers and histograms.
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match obey(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // All causes in one line; if nobody reads it, the exit code says enough.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Run(args) => run_load(*args),
+        Command::Profiles => {
+            for profile in Profile::built_in() {
+                say(&format!("{:14} {}\n", profile.name, profile.about))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Explain { profile, base, duration } => {
+            say(&Profile::find(&profile)?.explain(base.0, duration.0))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn run_load(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let out = args.out.clone();
+    let settings = args.settings()?;
+    let outcome = run::run(&settings)?;
+    say(&table::outcome(&outcome))?;
+    if let Some(out) = out {
+        folder::write(&out, &outcome)?;
+        say(&format!("written to {}\n", out.display()))?;
+    }
+    Ok(if outcome.verdict().is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl RunArgs {
+    fn settings(self) -> anyhow::Result<Settings> {
+        let load = match self.saturate {
+            Some(in_flight) => Load::Closed(ClosedLoop {
+                duration: self.duration,
+                warm_up: self.warm_up,
+                in_flight,
+                requests_in_flight_max: self.requests_in_flight,
+                batches_per_request: self.batches_per_request,
+            }),
+            None => Load::Open(OpenLoop {
+                base: self.base,
+                duration: self.duration,
+                warm_up: self.warm_up,
+                arrivals: self.arrivals,
+                linger: self.linger,
+                profile: Profile::find(&self.profile)?,
+            }),
+        };
+        let mut configs = BTreeMap::new();
+        for config in &self.config {
+            let Some((name, value)) = config.split_once('=') else {
+                bail!("--config {config} is not NAME=VALUE, for example flush.messages=1");
+            };
+            configs.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(Settings {
+            bootstrap: self.bootstrap,
+            acks: self.acks,
+            idempotent: self.idempotent,
+            connections: self.connections,
+            consumers: self.consumers,
+            processors: self.processors,
+            seed: self.seed,
+            interval: self.interval,
+            drain_max: self.drain,
+            topics: TopicSettings {
+                existing: self.topic,
+                count: self.topics,
+                partitions: self.partitions,
+                replication_factor: self.replication_factor,
+                keep: self.keep_topics,
+                configs,
+            },
+            records: RecordSettings {
+                size: self.record_size,
+                payload: self.payload,
+                keys: self.keys,
+                hot_key: self.hot_key,
+                batch_records_max: self.batch_records_max,
+                batch_size_max: self.batch_size_max,
+            },
+            fetch: FetchSettings {
+                when: self.consume,
+                wait_max: self.fetch_wait,
+                size_min: self.fetch_size_min,
+                size_max: self.fetch_size_max,
+            },
+            load,
+        })
+    }
+}
+
+/// Prints; a reader that has seen enough and closed the pipe is no error.
+fn say(text: &str) -> std::io::Result<()> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,293 @@
+//! Everything that a run depends on, as it is also written beside its results.
+//!
+//! Guarantees: what `check` has passed can be run; what it refuses is answered with the value, the
+//! limit and the fix. Does not know: the command line, or files.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::time::Duration;
+
+use client::{Host, HostError};
+use serde::{Deserialize, Serialize};
+
+use crate::profile::Profile;
+use crate::record::{KEY_SIZE_BYTES, Payload, VALUE_SIZE_BYTES_MIN};
+use crate::schedule::{Arrivals, ScheduleError};
+use crate::units::{Rate, Size, Span, nanos};
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Brokers to ask first, as HOST:PORT.
+    pub bootstrap: Vec<String>,
+    pub acks: Acks,
+    /// Whether producers number their batches, so that the broker can tell repeated ones.
+    pub idempotent: bool,
+    /// Connections that produce, to each broker and of each worker.
+    pub connections: u32,
+    /// Connections that consume, of each worker.
+    pub consumers: u32,
+    /// Processors to stay on, one worker each; none is one worker wherever the kernel puts it.
+    pub processors: Vec<usize>,
+    pub seed: u64,
+    /// The length of an interval of measurement.
+    pub interval: Span,
+    /// How long to wait after the schedule's end for acknowledgements, and again for consumers.
+    pub drain_max: Span,
+    pub topics: TopicSettings,
+    pub records: RecordSettings,
+    pub fetch: FetchSettings,
+    pub load: Load,
+}
+
+/// Where records go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicSettings {
+    /// A topic that exists; otherwise topics are made for the run and deleted after it.
+    pub existing: Option<String>,
+    pub count: u32,
+    /// Of each topic.
+    pub partitions: u32,
+    pub replication_factor: i16,
+    /// Whether to leave the topics of the run behind.
+    pub keep: bool,
+    /// Kafka's names and values.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What they are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RecordSettings {
+    /// Of a record's value.
+    pub size: Size,
+    pub payload: Payload,
+    pub keys: u32,
+    /// The share of all records that goes to one key.
+    pub hot_key: f64,
+    /// Of one batch.
+    pub batch_records_max: u32,
+    pub batch_size_max: Size,
+}
+
+/// How they are read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FetchSettings {
+    pub when: Consume,
+    pub wait_max: Span,
+    pub size_min: Size,
+    /// Of one answer.
+    pub size_max: Size,
+}
+
+/// When records are read back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consume {
+    /// While they are produced: tailing.
+    During,
+    /// Only once producing has ended.
+    After,
+}
+
+/// What a producer waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Acks {
+    /// Nothing: there is no answer.
+    #[serde(rename = "0")]
+    None,
+    /// The leader has it.
+    #[serde(rename = "1")]
+    Leader,
+    /// All replicas in sync have it.
+    #[serde(rename = "all")]
+    All,
+}
+
+impl Acks {
+    /// As the protocol writes it.
+    pub fn code(self) -> i16 {
+        match self {
+            Acks::None => 0,
+            Acks::Leader => 1,
+            Acks::All => -1,
+        }
+    }
+
+    /// Whether the broker is asked to acknowledge.
+    pub fn is_answered(self) -> bool {
+        self != Acks::None
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Acks::None => "0",
+            Acks::Leader => "1",
+            Acks::All => "all",
+        }
+    }
+}
+
+impl FromStr for Acks {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Acks, String> {
+        match text {
+            "0" => Ok(Acks::None),
+            "1" => Ok(Acks::Leader),
+            "all" | "-1" => Ok(Acks::All),
+            _ => Err(format!("`{text}` is not one of 0, 1, all")),
+        }
+    }
+}
+
+/// Who decides when something is sent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Load {
+    /// A schedule made before the run.
+    Open(OpenLoop),
+    /// The broker: something new is sent when something old is answered. Shows what a broker can
+    /// take at most; says nothing about what a user waits for.
+    Closed(ClosedLoop),
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenLoop {
+    /// The rate that the profile's multiples refer to, in records.
+    pub base: Rate,
+    pub duration: Span,
+    /// At the base rate before the profile; sent and verified, not measured.
+    pub warm_up: Span,
+    pub arrivals: Arrivals,
+    /// How long a record may wait for others to leave with.
+    pub linger: Span,
+    pub profile: Profile,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ClosedLoop {
+    pub duration: Span,
+    pub warm_up: Span,
+    /// Bytes of records that may wait for an answer, over all connections.
+    pub in_flight: Size,
+    /// And requests.
+    pub requests_in_flight_max: u32,
+    /// Batches, each of another partition, in one request.
+    pub batches_per_request: u32,
+}
+
+impl Load {
+    /// Before the measurement, and during it.
+    pub fn times(&self) -> (Duration, Duration) {
+        match self {
+            Load::Open(it) => (it.warm_up.0, it.duration.0),
+            Load::Closed(it) => (it.warm_up.0, it.duration.0),
+        }
+    }
+}
+
+/// Why a run cannot be.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum SettingsError {
+    #[error("no broker is named: give one with --bootstrap HOST:PORT")]
+    NoBroker,
+    #[error(transparent)]
+    Host(#[from] HostError),
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    #[error("{name} is {value}: it must be at least {min}")]
+    TooSmall { name: &'static str, value: u64, min: u64 },
+    #[error("{name} is {value}: it must be at most {max}")]
+    TooLarge { name: &'static str, value: u64, max: u64 },
+    #[error("--hot-key is {value}: it is a share, from 0 to 1")]
+    HotKey { value: f64 },
+    #[error(
+        "a record of {record_bytes} bytes does not fit into a batch of {batch_bytes_max}: raise \
+         --batch-size-max or lower --record-size"
+    )]
+    RecordTooLarge { record_bytes: usize, batch_bytes_max: usize },
+}
+
+/// What a batch and its only record take besides key and value, at most.
+const OVERHEAD_BYTES_MAX: usize = 61 + 24;
+const WORKERS_MAX: usize = 64;
+const CONNECTIONS_MAX: u32 = 4096;
+const PARTITIONS_MAX: u32 = 100_000;
+const KEYS_MAX: u32 = 100_000_000;
+
+impl Settings {
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if self.bootstrap.is_empty() {
+            return Err(SettingsError::NoBroker);
+        }
+        self.hosts()?;
+        let records = &self.records;
+        range("--record-size", records.size.0 as u64, VALUE_SIZE_BYTES_MIN as u64, 1 << 30)?;
+        range("--batch-records-max", records.batch_records_max.into(), 1, 1 << 20)?;
+        range("--keys", records.keys.into(), 1, KEYS_MAX.into())?;
+        range("--connections", self.connections.into(), 1, CONNECTIONS_MAX.into())?;
+        range("--consumers", self.consumers.into(), 1, CONNECTIONS_MAX.into())?;
+        range("--topics", self.topics.count.into(), 1, PARTITIONS_MAX.into())?;
+        let partitions = u64::from(self.topics.count) * u64::from(self.topics.partitions);
+        range("--partitions", partitions, 1, PARTITIONS_MAX.into())?;
+        range("number of --processors", self.processors.len() as u64, 0, WORKERS_MAX as u64)?;
+        range("--interval in ms", nanos(self.interval.0) / 1_000_000, 1, 60_000)?;
+        if !(0.0..=1.0).contains(&records.hot_key) {
+            return Err(SettingsError::HotKey { value: records.hot_key });
+        }
+        if self.batch_records_fitting() == 0 {
+            return Err(SettingsError::RecordTooLarge {
+                record_bytes: records.size.0,
+                batch_bytes_max: records.batch_size_max.0,
+            });
+        }
+        match &self.load {
+            Load::Open(_) => {}
+            Load::Closed(closed) => {
+                range("--in-flight", closed.in_flight.0 as u64, 1, 1 << 34)?;
+                range("requests in flight", closed.requests_in_flight_max.into(), 1, 1 << 20)?;
+                range("batches per request", closed.batches_per_request.into(), 1, 10_000)?;
+                if closed.duration.0.is_zero() {
+                    return Err(ScheduleError::NoTime.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub fn hosts(&self) -> Result<Vec<Host>, HostError> {
+        self.bootstrap.iter().map(|host| host.parse()).collect()
+    }
+
+    /// How many records a batch may have, by number and by size.
+    pub fn batch_records_max(&self) -> u32 {
+        let by_size = u32::try_from(self.batch_records_fitting()).unwrap_or(u32::MAX);
+        self.records.batch_records_max.min(by_size)
+    }
+
+    fn batch_records_fitting(&self) -> usize {
+        let RecordSettings { size, batch_size_max, .. } = self.records;
+        // Every record takes a few bytes of lengths and deltas.
+        let record_size_bytes = size.0 + KEY_SIZE_BYTES + 16;
+        batch_size_max.0.saturating_sub(OVERHEAD_BYTES_MAX - 16) / record_size_bytes
+    }
+}
+
+fn range(name: &'static str, value: u64, min: u64, max: u64) -> Result<(), SettingsError> {
+    if value < min {
+        return Err(SettingsError::TooSmall { name, value, min });
+    }
+    if max < value {
+        return Err(SettingsError::TooLarge { name, value, max });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

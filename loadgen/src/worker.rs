@@ -1,0 +1,283 @@
+//! One core's part of a run: its lanes, its consumers, its books.
+//!
+//! Workers have nothing in common but the time at which they start: each has its own partitions,
+//! its own connections, and reads back what it has sent itself.
+//!
+//! Guarantees: a lane sends when its plan says so and never because of an answer. Does not know:
+//! other workers, files, tables. Lives on: one core.
+
+mod gate;
+mod partitions;
+mod identity;
+mod request;
+mod lane;
+mod closed;
+mod consumer;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use client::{Cluster, ClusterError, ClusterOptions, ConnectionOptions, in_full};
+use model::{Offset, Timestamp};
+use runtime::sync::watch::Watch;
+use runtime::{Instant, TimedOut, now, sleep_until, spawn, timeout};
+use wire::{ErrorCode, Text};
+
+use crate::ledger::{Counts, Ledger};
+use crate::measure::{Clock, Measurements};
+use crate::plan::{Plan, PlannedBatch, Share};
+use crate::record::Template;
+use crate::settings::{Consume, Settings};
+use crate::units::nanos;
+
+pub(crate) use gate::StartGate;
+use partitions::Partitions;
+
+/// What a worker is given.
+pub(crate) struct WorkerInput {
+    pub(crate) settings: Arc<Settings>,
+    /// In the order in which partitions are numbered through them.
+    pub(crate) topics: Vec<String>,
+    pub(crate) partitions_per_topic: u32,
+    pub(crate) share: Share,
+    /// Number of the run, in every record.
+    pub(crate) run: u32,
+    /// None in a closed loop.
+    pub(crate) plan: Option<Plan>,
+    pub(crate) gate: Arc<StartGate>,
+}
+
+/// What a worker has found.
+pub(crate) struct WorkerOutput {
+    pub(crate) start: Instant,
+    pub(crate) finished: Instant,
+    pub(crate) counts: Counts,
+    pub(crate) measurements: Measurements,
+    /// Errors in words, and how often.
+    pub(crate) notes: BTreeMap<String, u64>,
+    /// Time and records of reading back what was left when producing had ended.
+    pub(crate) read_back: (Duration, u64),
+}
+
+/// How many different notes are kept; an error may have a number in it.
+const NOTES_MAX: usize = 50;
+/// Requests in flight on one connection: far more than wait in any run that goes well, as an open
+/// loop does not wait for answers.
+const IN_FLIGHT_MAX: usize = 1 << 16;
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const RETRY_FOR: Duration = Duration::from_secs(30);
+
+/// How the workers, and whoever prepares the run, talk to a cluster.
+pub(crate) fn cluster_options() -> ClusterOptions {
+    let mut connection = ConnectionOptions::new(Text::from_static("loadgen"));
+    connection.in_flight_max = IN_FLIGHT_MAX;
+    connection.request_timeout = REQUEST_TIMEOUT;
+    ClusterOptions { connection, resolve: crate::run::resolve, retry_for: RETRY_FOR }
+}
+
+/// What the tasks of a worker share.
+struct Worker {
+    settings: Arc<Settings>,
+    cluster: Cluster,
+    partitions: Partitions,
+    template: Template,
+    plan: Plan,
+    share: Share,
+    run: u32,
+    start: Cell<Instant>,
+    ledger: RefCell<Ledger>,
+    measured: RefCell<Measurements>,
+    notes: RefCell<BTreeMap<String, u64>>,
+    /// Requests that have no answer yet, or are not written yet if none will come.
+    outstanding: Watch<usize>,
+    /// By partition: where reading back ends, once that is known.
+    ends: Watch<Option<Vec<Offset>>>,
+}
+
+/// Runs one worker to its end.
+pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError> {
+    let gate = input.gate.clone();
+    let prepared = prepare(input).await;
+    let Some(start) = gate.pass(prepared.is_ok(), now()) else {
+        // Another worker could not be prepared and says why, if it was not this one.
+        return Err(prepared.err().unwrap_or(ClusterError::NoBootstrap));
+    };
+    let (worker, lanes, positions) = prepared?;
+    worker.start.set(start);
+    let worker = Rc::new(worker);
+    spawn(tick(worker.clone()));
+    let during = worker.settings.fetch.when == Consume::During;
+    let tailing = during.then(|| consumer::spawn_all(&worker, &positions));
+    let schedule_end = start + worker.schedule_length();
+    let deadline = schedule_end + worker.settings.drain_max.0;
+    let lanes = lane::run_all(&worker, lanes, deadline).await;
+    worker.wait_for_answers(deadline).await;
+    lane::flush_all(&worker, lanes).await;
+    let read_from = now();
+    let already = worker.ledger.borrow().counts(true).consumed;
+    let ends = worker.partitions.ends(&worker.cluster, worker.share).await?;
+    worker.ends.set(Some(ends));
+    let readers = tailing.unwrap_or_else(|| consumer::spawn_all(&worker, &positions));
+    consumer::finish(&worker, readers).await;
+    let consumed = worker.ledger.borrow().counts(true).consumed;
+    Ok(WorkerOutput {
+        start,
+        finished: now(),
+        counts: worker.ledger.borrow().counts(worker.settings.acks.is_answered()),
+        measurements: worker.measured.borrow().clone(),
+        notes: worker.notes.borrow().clone(),
+        read_back: (now().since(read_from), consumed - already),
+    })
+}
+
+/// Connects, and finds out where each partition ends before the run.
+async fn prepare(
+    input: WorkerInput,
+) -> Result<(Worker, Vec<lane::Lane>, Vec<Offset>), ClusterError> {
+    let WorkerInput { settings, topics, partitions_per_topic, share, run, plan, .. } = input;
+    let hosts = settings.hosts().expect("the settings have been checked");
+    let cluster = Cluster::connect(hosts, cluster_options()).await?;
+    let partitions = Partitions::new(&cluster, topics, partitions_per_topic).await?;
+    let positions = partitions.ends(&cluster, share).await?;
+    let records = &settings.records;
+    let records_max = usize::try_from(settings.batch_records_max()).expect("a u32");
+    let template = Template::new(records.size.0, records_max, records.payload, settings.seed);
+    let (warm_up, duration) = settings.load.times();
+    let (from, to) = (nanos(warm_up), nanos(warm_up + duration));
+    let mut ledger = Ledger::new(run, share.worker, records.keys, partitions.count());
+    let plan = plan.unwrap_or_default();
+    ledger.plan(plan.records.len());
+    let mut measured = Measurements::new(from, to, settings.interval.0);
+    for record in &plan.records {
+        measured.count(record.intended_ns, |tally| tally.offered += 1);
+    }
+    let lanes = lane::open_all(&cluster, &partitions, &settings, share).await?;
+    let worker = Worker {
+        cluster,
+        partitions,
+        template,
+        plan,
+        share,
+        run,
+        start: Cell::new(Instant::FAR_FUTURE),
+        ledger: RefCell::new(ledger),
+        measured: RefCell::new(measured),
+        notes: RefCell::default(),
+        outstanding: Watch::new(0),
+        ends: Watch::new(None),
+        settings,
+    };
+    Ok((worker, lanes, positions))
+}
+
+impl Worker {
+    /// Nanoseconds since the start.
+    fn since_start(&self, at: Instant) -> u64 {
+        nanos(at.since(self.start.get()))
+    }
+
+    fn schedule_length(&self) -> Duration {
+        let (warm_up, duration) = self.settings.load.times();
+        warm_up + duration
+    }
+
+    /// Remembers an error for the report.
+    fn note_error(&self, error: &dyn std::error::Error) {
+        self.note(in_full(error));
+    }
+
+    /// Remembers what happened for the report.
+    fn note(&self, text: impl Into<String>) {
+        let mut notes = self.notes.borrow_mut();
+        let text = text.into();
+        if notes.len() < NOTES_MAX || notes.contains_key(&text) {
+            *notes.entry(text).or_default() += 1;
+        }
+    }
+
+    /// Waits until every request is answered, or the deadline has come.
+    async fn wait_for_answers(&self, deadline: Instant) {
+        let left = deadline.since(now());
+        let answered = self.outstanding.wait_for(|outstanding| (*outstanding == 0).then_some(()));
+        if let Err(TimedOut) = timeout(left, answered).await {
+            let count = *self.outstanding.borrow();
+            self.note(format!("{count} requests without an answer when the run was over"));
+        }
+    }
+
+    /// The broker has answered for a planned batch.
+    fn note_answer(
+        &self,
+        batch: PlannedBatch,
+        code: ErrorCode,
+        answered: &client::Answered<wire::ProduceResponse>,
+    ) {
+        let mut ledger = self.ledger.borrow_mut();
+        let at_ns = self.since_start(answered.answered_at);
+        let mut measured = self.measured.borrow_mut();
+        let count = u64::from(batch.count);
+        if code.is_error() {
+            ledger.note_failed(batch.first.into(), batch.count);
+            measured.count(at_ns, |tally| tally.failed += count);
+            drop((ledger, measured));
+            self.note(format!("produce refused: {code}"));
+            self.partitions.forget_leader(&self.cluster, batch.partition);
+            return;
+        }
+        ledger.note_acknowledged(batch.first.into(), batch.count);
+        measured.count(at_ns, |tally| tally.acknowledged += count);
+        let service_ns = nanos(answered.answered_at.since(answered.written_at));
+        for record in self.plan.records_of(batch) {
+            let response_ns = at_ns.saturating_sub(record.intended_ns);
+            measured.record(Clock::Response, record.intended_ns, response_ns);
+            measured.record(Clock::Service, record.intended_ns, service_ns);
+        }
+    }
+
+    /// The kernel has taken a planned request.
+    fn note_written(&self, batches: &[PlannedBatch], lateness: Duration, written: Instant) {
+        let written_ns = self.since_start(written);
+        let lateness_ns = nanos(lateness);
+        let mut measured = self.measured.borrow_mut();
+        for &batch in batches {
+            let count = u64::from(batch.count);
+            measured.count(written_ns, |tally| tally.written += count);
+            for record in self.plan.records_of(batch) {
+                let lag_ns = written_ns.saturating_sub(record.intended_ns);
+                measured.record(Clock::SendLag, record.intended_ns, lag_ns);
+                measured.record(Clock::Lateness, record.intended_ns, lateness_ns);
+            }
+        }
+    }
+
+    fn count_request(&self, at: Instant) {
+        let at_ns = self.since_start(at);
+        self.measured.borrow_mut().count(at_ns, |tally| tally.requests += 1);
+    }
+}
+
+/// Now, as records carry it.
+fn timestamp() -> Timestamp {
+    Timestamp(runtime::wall_clock_ms())
+}
+
+/// Notes in each interval how much processor time the worker used in it.
+async fn tick(worker: Rc<Worker>) {
+    let interval = worker.settings.interval.0;
+    let (warm_up, _) = worker.settings.load.times();
+    let mut next = worker.start.get() + warm_up;
+    sleep_until(next).await;
+    let mut used = runtime::host::thread_cpu_time();
+    loop {
+        next = next + interval;
+        sleep_until(next).await;
+        let before = std::mem::replace(&mut used, runtime::host::thread_cpu_time());
+        let cpu_ns = nanos(used.since(before));
+        // A nanosecond before its end, the interval is still the one that has passed.
+        let at_ns = worker.since_start(next) - 1;
+        worker.measured.borrow_mut().count(at_ns, |tally| tally.cpu_ns += cpu_ns);
+    }
+}

@@ -1,0 +1,260 @@
+//! Consumers: each reads some partitions from where they ended before the run to where they end
+//! after it, and looks at every record.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use client::{ClusterError, Connection};
+use model::record_batch::{BatchHeader, Batches, Records, check_crc};
+use model::{BrokerId, Offset, TopicId};
+use runtime::{Instant, JoinHandle, TimedOut, sleep, spawn, timeout, yield_now};
+use wire::fetch::{FetchPartition, FetchTopic};
+use wire::{ErrorCode, FetchRequest};
+
+use super::{Worker, cluster_options};
+use crate::ledger::Sighting;
+use crate::measure::Clock;
+use crate::record::{Damage, Value};
+use crate::settings::Consume;
+
+/// The last version of Fetch that names topics by their names.
+const FETCH_BY_NAME_VERSION_MAX: i16 = 12;
+/// Once it is known where reading ends, nothing is worth a long wait.
+const LAST_WAIT_MAX: Duration = Duration::from_millis(100);
+const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// Records looked at before other tasks get their turn: less than a tenth of a millisecond.
+const RECORDS_PER_TURN: usize = 512;
+
+/// Where a consumer is in a partition.
+struct Position {
+    partition: u32,
+    offset: Offset,
+}
+
+/// Starts all consumers of a worker.
+pub(super) fn spawn_all(worker: &Rc<Worker>, positions: &[Offset]) -> Vec<JoinHandle<()>> {
+    let consumers_count = worker.settings.consumers as usize;
+    let mut shares: Vec<Vec<Position>> = (0..consumers_count).map(|_| Vec::new()).collect();
+    for (turn, partition) in worker.partitions.of(worker.share).enumerate() {
+        let offset = positions[partition as usize];
+        shares[turn % consumers_count].push(Position { partition, offset });
+    }
+    let shares = shares.into_iter().filter(|positions| !positions.is_empty());
+    shares.map(|positions| spawn(consume(worker.clone(), positions))).collect()
+}
+
+/// Waits until all have read to the end, or for as long as the settings allow without progress.
+pub(super) async fn finish(worker: &Rc<Worker>, consumers: Vec<JoinHandle<()>>) {
+    let mut all = std::pin::pin!(async {
+        for consumer in consumers {
+            consumer.await;
+        }
+    });
+    loop {
+        let before = worker.ledger.borrow().counts(true).consumed;
+        let Err(TimedOut) = timeout(worker.settings.drain_max.0, &mut all).await else { return };
+        if worker.ledger.borrow().counts(true).consumed == before {
+            worker.note("reading back did not come to the end of the log");
+            return;
+        }
+    }
+}
+
+async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>) {
+    let mut connections: BTreeMap<BrokerId, Connection> = BTreeMap::new();
+    loop {
+        let is_last = worker.ends.borrow().is_some();
+        if let Some(ends) = &*worker.ends.borrow() {
+            positions.retain(|it| it.offset < ends[it.partition as usize]);
+        }
+        if positions.is_empty() {
+            return;
+        }
+        let round = fetch_round(&worker, &mut positions, &mut connections, is_last).await;
+        if let Err(error) = round {
+            worker.note_error(&error);
+            for position in &positions {
+                worker.partitions.forget_leader(&worker.cluster, position.partition);
+            }
+            sleep(RETRY_PAUSE).await;
+        }
+    }
+}
+
+/// Asks every leader once for everything.
+async fn fetch_round(
+    worker: &Worker,
+    positions: &mut Vec<Position>,
+    connections: &mut BTreeMap<BrokerId, Connection>,
+    is_last: bool,
+) -> Result<(), ClusterError> {
+    let mut by_leader: BTreeMap<BrokerId, Vec<&Position>> = BTreeMap::new();
+    for position in &*positions {
+        let leader = worker.partitions.leader(&worker.cluster, position.partition).await?;
+        by_leader.entry(leader).or_default().push(position);
+    }
+    let mut started = Vec::new();
+    for (leader, positions) in by_leader {
+        let is_alive = |it: &Connection| it.end().is_none();
+        if !connections.get(&leader).is_some_and(is_alive) {
+            let opened = worker.cluster.open(leader, cluster_options().connection).await?;
+            connections.insert(leader, opened);
+        }
+        let (request, version_max) = request_for(worker, &positions, is_last);
+        started.push(connections[&leader].start_up_to(version_max, &request)?);
+    }
+    for answer in started {
+        let answered = answer.await?;
+        if answered.response.error_code.is_error() {
+            worker.note(format!("fetch refused: {}", answered.response.error_code));
+            sleep(RETRY_PAUSE).await;
+        }
+        for topic in answered.response.responses {
+            for data in topic.partitions {
+                let number =
+                    worker.partitions.number(&topic.topic, topic.topic_id, data.partition_index);
+                let position =
+                    positions.iter_mut().find(|position| Some(position.partition) == number);
+                let Some(position) = position else { continue };
+                match data.error_code {
+                    ErrorCode::None => {
+                        let records = data.records.as_ref().and_then(|it| it.contiguous());
+                        if let Some(records) = records {
+                            read(worker, position, records, answered.answered_at).await;
+                        }
+                    }
+                    code => refused(worker, position, code, data.log_start_offset).await,
+                }
+            }
+        }
+    }
+    // The partition that came last is asked for first the next time, so that none is starved.
+    positions.rotate_left(1);
+    Ok(())
+}
+
+fn request_for(worker: &Worker, positions: &[&Position], is_last: bool) -> (FetchRequest, i16) {
+    let settings = &worker.settings.fetch;
+    let wait_max =
+        if is_last { settings.wait_max.0.min(LAST_WAIT_MAX) } else { settings.wait_max.0 };
+    let size_max = i32::try_from(settings.size_max.0).unwrap_or(i32::MAX);
+    let mut topics: Vec<FetchTopic> = Vec::new();
+    let mut version_max = i16::MAX;
+    for position in positions {
+        let (topic, index) = worker.partitions.place(position.partition);
+        if topic.id == TopicId::ZERO {
+            version_max = FETCH_BY_NAME_VERSION_MAX;
+        }
+        let partition = FetchPartition {
+            partition: index,
+            fetch_offset: position.offset,
+            partition_max_bytes: size_max,
+            ..Default::default()
+        };
+        match topics.iter_mut().find(|known| known.topic == topic.name) {
+            Some(known) => known.partitions.push(partition),
+            None => topics.push(FetchTopic {
+                topic: topic.name.clone(),
+                topic_id: topic.id,
+                partitions: vec![partition],
+            }),
+        }
+    }
+    let request = FetchRequest {
+        max_wait_ms: i32::try_from(wait_max.as_millis()).unwrap_or(i32::MAX),
+        min_bytes: i32::try_from(settings.size_min.0).unwrap_or(i32::MAX),
+        max_bytes: size_max,
+        topics,
+        ..Default::default()
+    };
+    (request, version_max)
+}
+
+async fn refused(worker: &Worker, position: &mut Position, code: ErrorCode, log_start: Offset) {
+    worker.note(format!("fetch refused: {code}"));
+    worker.partitions.forget_leader(&worker.cluster, position.partition);
+    // What was there is gone; the books will say what was lost.
+    if code == ErrorCode::OffsetOutOfRange && position.offset < log_start {
+        position.offset = log_start;
+    }
+    sleep(RETRY_PAUSE).await;
+}
+
+/// Looks at every record of a fetched run of batches.
+async fn read(worker: &Worker, position: &mut Position, records: &Bytes, answered_at: Instant) {
+    let at_ns = worker.since_start(answered_at);
+    let mut since_turn = 0;
+    for batch in Batches::new(records) {
+        let (header, batch) = match batch {
+            Ok(batch) => batch,
+            Err(error) => {
+                worker.note(format!("what was fetched is no batch: {error}"));
+                worker.ledger.borrow_mut().note_read(position.partition, Err(Damage::TooShort));
+                // Nothing after it can be found; the next fetch begins with it again.
+                sleep(RETRY_PAUSE).await;
+                return;
+            }
+        };
+        if header.next_offset() <= position.offset || header.is_control() {
+            position.offset = position.offset.max(header.next_offset());
+            continue;
+        }
+        read_batch(worker, position, &header, batch, at_ns);
+        position.offset = header.next_offset();
+        since_turn += usize::try_from(header.records_count).unwrap_or(0);
+        if RECORDS_PER_TURN <= since_turn {
+            since_turn = 0;
+            yield_now().await;
+        }
+    }
+}
+
+fn read_batch(
+    worker: &Worker,
+    position: &Position,
+    header: &BatchHeader,
+    batch: &[u8],
+    at_ns: u64,
+) {
+    let mut ledger = worker.ledger.borrow_mut();
+    let mut measured = worker.measured.borrow_mut();
+    let partition = position.partition;
+    let intact = check_crc(batch).and_then(|()| Records::read(batch));
+    let records = match intact {
+        Ok(records) => records,
+        Err(error) => {
+            worker.note(format!("a batch cannot be read: {error}"));
+            for _ in 0..header.records_count.max(1) {
+                ledger.note_read(partition, Err(Damage::Checksum));
+            }
+            return;
+        }
+    };
+    let start_ns = worker.start.get().as_nanos();
+    // Read back later, the time to the consumer would be our own doing.
+    let is_tailing = worker.settings.fetch.when == Consume::During;
+    let mut consumed = 0;
+    for record in records {
+        let read = match record {
+            Ok(record) if header.base_offset + i64::from(record.offset_delta) < position.offset => {
+                continue;
+            }
+            Ok(record) => Value::read(record.key, record.value),
+            Err(_) => Err(Damage::TooShort),
+        };
+        match ledger.note_read(partition, read) {
+            Sighting::Expected | Sighting::OutOfOrder => {
+                consumed += 1;
+                if is_tailing && let Ok(value) = read {
+                    let intended_ns = value.intended_ns.saturating_sub(start_ns);
+                    let time_ns = at_ns.saturating_sub(intended_ns);
+                    measured.record(Clock::EndToEnd, intended_ns, time_ns);
+                }
+            }
+            Sighting::Duplicate | Sighting::Corrupt | Sighting::Foreign => {}
+        }
+    }
+    measured.count(at_ns, |tally| tally.consumed += consumed);
+}

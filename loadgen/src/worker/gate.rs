@@ -1,0 +1,44 @@
+//! Where workers wait for each other before they start.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, OnceLock};
+use std::time::Duration;
+
+use runtime::Instant;
+
+/// From the last worker's arrival to the start, so that none of them starts late.
+const HEAD_START: Duration = Duration::from_millis(20);
+
+/// All workers of a run pass it together, or none.
+pub(crate) struct StartGate {
+    barrier: Barrier,
+    failed: AtomicBool,
+    start: OnceLock<Instant>,
+}
+
+impl StartGate {
+    pub(crate) fn new(workers_count: usize) -> StartGate {
+        StartGate {
+            barrier: Barrier::new(workers_count),
+            failed: AtomicBool::new(false),
+            start: OnceLock::new(),
+        }
+    }
+
+    /// Waits for all others, blocking the thread: nothing runs before the start. Returns the start,
+    /// the same for all; none if one of them could not be prepared.
+    pub(crate) fn pass(&self, is_prepared: bool, now: Instant) -> Option<Instant> {
+        if !is_prepared {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+        // The barrier orders what is stored before it with what is read after it.
+        if self.barrier.wait().is_leader() {
+            let _ = self.start.set(now + HEAD_START);
+        }
+        self.barrier.wait();
+        if self.failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.start.get().copied()
+    }
+}
