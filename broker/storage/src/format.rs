@@ -64,4 +64,6 @@ pub(crate) fn put<const N: usize>(into: &mut [u8], at: usize, field: [u8; N]) {
 }
 
 #[cfg(test)]
+mod allocation;
+#[cfg(test)]
 mod tests;

@@ -59,6 +59,20 @@ pub(crate) struct Journal {
     /// Told when a checkpoint would be good.
     pressure: Watch<bool>,
     pub(crate) metrics: Rc<Metrics>,
+    #[cfg(test)]
+    pub(crate) trace: RefCell<Vec<Traced>>,
+}
+
+/// What a test sees of a journal's writes, in order.
+#[cfg(test)]
+#[derive(Clone, Debug)]
+pub(crate) enum Traced {
+    /// A commit is given to the machine.
+    Submitted(Durability, bytes::Bytes),
+    /// A commit survives what its stream promises that it survives.
+    Completed(Durability),
+    /// So many entries of a log were reported flushed.
+    Acknowledged(model::TopicPartition, u64),
 }
 
 impl Journal {
@@ -87,6 +101,8 @@ impl Journal {
             changed: [Watch::new(()), Watch::new(())],
             pressure: Watch::new(false),
             metrics,
+            #[cfg(test)]
+            trace: RefCell::default(),
         }
     }
 
@@ -183,7 +199,7 @@ impl Journal {
         self.completed(Durability::Relaxed).await
     }
 
-    /// Leaves the journal flushed and marked clean (rule of the clean stop). Both streams must be
+    /// Leaves the journal flushed and marked clean (rule 7). Both streams must be
     /// complete, and nothing may be pushed any more.
     pub(crate) async fn close(&self) -> Result<(), JournalStopped> {
         assert!(self.durable.is_idle() && self.relaxed.is_idle(), "a clean stop completes first");

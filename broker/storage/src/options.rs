@@ -23,7 +23,7 @@ pub enum FlushMethod {
 /// One core's store.
 #[derive(Clone, Debug)]
 pub struct StoreOptions {
-    /// The broker's data directory; it exists and is locked by this process.
+    /// The broker's data directory; it exists and is locked by this process (6.1).
     pub data_dir: PathBuf,
     /// This boot of the kernel. The relaxed stream does not survive it without a clean stop.
     pub boot_id: [u8; 16],

@@ -364,6 +364,7 @@ impl Store {
         self.sync_dirs(directories).await
     }
 
+    /// New names are flushed before a base relies on them (4.2).
     async fn sync_dirs(&self, directories: BTreeSet<PathBuf>) -> Result<(), JournalStopped> {
         for directory in directories {
             self.shared.metrics.checkpoint_flushes.add(1);
@@ -390,3 +391,6 @@ impl Store {
 pub(crate) fn partition_path(data_dir: &Path, partition: TopicPartition) -> PathBuf {
     data_dir.join("topics").join(partition.topic.to_hex()).join(partition.partition.to_string())
 }
+
+#[cfg(test)]
+mod tests;

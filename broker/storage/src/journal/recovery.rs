@@ -120,7 +120,7 @@ pub(crate) async fn remove_dir_and_files(path: &Path) -> std::io::Result<()> {
     runtime::remove_dir(path).await
 }
 
-/// Steps 2 to 11 of a start. A journal that does not exist, or whose creation was not completed, is
+/// Rules 6.2 to 6.11. A journal that does not exist, or whose creation was not completed, is
 /// created first.
 pub async fn read_journal(
     options: &StoreOptions,
@@ -145,7 +145,7 @@ pub async fn read_journal(
             .map_err(fail("open", &superblock_path))?;
     let durable_files = open_files(&directory, Durability::Durable, options).await?;
     let relaxed_files = open_files(&directory, Durability::Relaxed, options).await?;
-    // Step 2: what is read may be in the device's cache only, and must not vanish after it was
+    // 6.2: what is read may be in the device's cache only, and must not vanish after it was
     // shown to anybody.
     superblock_file.sync_data().await.map_err(fail("flush", &superblock_path))?;
     for file in &durable_files {
@@ -159,12 +159,12 @@ pub async fn read_journal(
         return Err(StartError::Foreign { path: superblock_path });
     }
     check_sizes(options, durable_files.iter().chain(&relaxed_files)).await?;
-    // Step 3.
+    // 6.3.
     let is_lost = superblock.boot_id != options.boot_id && !superblock.is_clean;
     let walker = |stream, files| Walker::new(stream, files, options, &superblock, is_lost);
     let durable = walker(Durability::Durable, &durable_files[..]).walk().await?;
     let relaxed = walker(Durability::Relaxed, &relaxed_files[..]).walk().await?;
-    // Step 11: without it, carries whose superblock was never written would eat the reserve.
+    // 6.11: without it, carries whose superblock was never written would eat the reserve.
     let mut replay = superblock.streams.map(|stream| stream.replay_from);
     if let Some((carry, mark)) = durable.carry {
         replay[0] = carry;
@@ -196,8 +196,9 @@ pub async fn read_journal(
 }
 
 impl RecoveredJournal {
-    /// Step 12 of a start: one atomic record of what was found, written twice so that the rot of
-    /// one copy cannot bring an older state back. Only after it anything else is written.
+    /// Rule 6.12: one atomic record of what was found, written twice so that the rot of
+    /// one copy cannot bring an older state back. Only after it anything else is
+    /// written (6.13): there is no journal to write to before.
     pub(crate) async fn start(
         self,
         options: StoreOptions,
@@ -379,7 +380,7 @@ fn recovered_stream(
     RecoveredStream { files, at: walk.end, used, free, replay_blocks }
 }
 
-/// Steps 6 to 9: each partition's vote and log.
+/// Rules 6.6 to 6.9: each partition's vote and log.
 fn replay_logs(
     directory: &Path,
     journal: u32,
@@ -407,7 +408,7 @@ fn replay_logs(
                     found.base = Some(frame);
                 }
             }
-            // The highest one, never the last one.
+            // 6.6: the highest one, never the last one.
             Content::Vote(vote) => {
                 if found.vote.is_none_or(|known| known.rank() < vote.rank()) {
                     found.vote = Some(vote);
@@ -427,7 +428,7 @@ fn replay_logs(
     let mut logs = Vec::new();
     let mut left = BTreeSet::new();
     for (partition, found) in partitions {
-        // A partition that came back has a base of a higher number than it left with.
+        // 6.7: a partition that came back has a base of a higher number than it left with.
         let base = found
             .base
             .filter(|base| found.left.is_none_or(|left_at| left_at < base.frame.base_number));

@@ -359,6 +359,7 @@ impl Stream {
             + u32::try_from(free_count).expect("few files")
                 * usable_blocks(self.file_blocks, self.commit_blocks_max);
         let may_use_reserve = matches!(kind, CommitKind::Carry { .. });
+        // S3: the relaxed stream's carry does not need room in it.
         let keeps_reserve = self.durability == Durability::Relaxed || state.reserve_blocks <= room;
         (may_use_reserve || keeps_reserve)
             .then_some(Placement { position, is_next_file: rest_here.is_none() })
@@ -523,6 +524,8 @@ impl Journal {
             let Some(issued) = issued else { return };
             let since = runtime::now();
             let data = issued.data.clone();
+            #[cfg(test)]
+            self.trace.borrow_mut().push(super::Traced::Submitted(durability, data.clone()));
             let written = match durability {
                 Durability::Durable => {
                     self.write_durably(&issued.file, data, issued.position).await
@@ -531,6 +534,10 @@ impl Journal {
                     issued.file.write_all_at(data, issued.position, WriteMode::Cached).await
                 }
             };
+            #[cfg(test)]
+            if written.is_ok() {
+                self.trace.borrow_mut().push(super::Traced::Completed(durability));
+            }
             match written {
                 // W2: whoever waits hears of it now, and not before.
                 Ok(()) => {

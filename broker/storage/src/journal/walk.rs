@@ -82,7 +82,7 @@ impl<'a> Walker<'a> {
         Walker { stream, files, options, superblock, is_lost, window: RefCell::new(None) }
     }
 
-    /// Steps 4 and 5 of a start.
+    /// Rules 6.4 and 6.5.
     pub(crate) async fn walk(&self) -> Result<Walk, StartError> {
         let record = self.record();
         let mut walk = Walk {
@@ -152,7 +152,7 @@ impl<'a> Walker<'a> {
         Ok(None)
     }
 
-    /// The whole commit at this position, if it is the expected one.
+    /// The whole commit at this position, if it is the expected one (6.4; its generation S4).
     async fn read_commit(
         &self,
         file: &JournalFile,

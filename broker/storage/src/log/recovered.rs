@@ -32,7 +32,7 @@ pub struct RecoveredLog {
     pub base_number: u32,
     /// Where frames of that number are.
     pub durability: Durability,
-    /// The highest vote (rule 6.6).
+    /// The highest vote (6.6).
     pub vote: Vote,
     /// A damaged journal may have held more of this log.
     pub is_doubtful: bool,
@@ -96,7 +96,7 @@ impl RecoveredLog {
         }
     }
 
-    /// Steps 7 to 9 of a start: the log of one partition from its newest base, and the frames of
+    /// Rules 6.7 to 6.9: the log of one partition from its newest base, and the frames of
     /// both streams with that base number or a higher one, in the order of their numbers. None if
     /// the base cannot be read; with a reason if the frames after it do not fit, up to where they do.
     pub(crate) fn replay(
@@ -120,6 +120,7 @@ impl RecoveredLog {
             match frame.content {
                 Content::Entry(entry) => {
                     let end = log.end_count();
+                    // 6.8: anything but the next entry is damage.
                     if entry.index.0 != end {
                         let index = entry.index;
                         return Err(format!("entry {index} follows {end} entries"));
@@ -196,6 +197,17 @@ impl RecoveredLog {
             log.later.push((entry, frames.slice(place)));
         }
         Some(log)
+    }
+
+    /// A log as a base frame and its payload tell it.
+    #[cfg(test)]
+    pub(crate) fn decode_for_tests(
+        frame: &crate::format::frame::Frame,
+        payload: Bytes,
+    ) -> RecoveredLog {
+        let nobody = model::NodeId { broker: model::BrokerId(-1), incarnation: 0 };
+        let vote = Vote { leader_epoch: LeaderEpoch::NONE, voted_for: nobody, is_committed: false };
+        RecoveredLog::decode(frame.partition(), frame.base_number, vote, &payload).unwrap()
     }
 
     /// How many entries the log has.

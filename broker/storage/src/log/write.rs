@@ -75,7 +75,7 @@ impl Log {
         self.write_segments(false).await
     }
 
-    /// Steps 1 to 3 of a checkpoint: writes and flushes what is committed now. Returns the
+    /// Rules 4.1 to 4.3: writes and flushes what is committed now. Returns the
     /// directories whose names have to be flushed.
     pub(crate) async fn flush(
         self: &Rc<Log>,
@@ -209,7 +209,7 @@ impl Log {
     }
 
     /// Flushes every segment with bytes that are not flushed yet. What is written meanwhile is not
-    /// covered (rule 4.1).
+    /// covered (4.1, 4.2).
     async fn flush_segments(self: &Rc<Log>) -> Result<(), JournalStopped> {
         loop {
             let next = {
@@ -246,7 +246,7 @@ impl Log {
         }
     }
 
-    /// Writes the records of committed entries and flushes them (rule 4.3).
+    /// Writes the records of committed entries and flushes them (4.3).
     async fn write_entries(self: &Rc<Log>) -> Result<(), JournalStopped> {
         let (from, upto) = {
             let state = self.state.borrow();
@@ -385,7 +385,7 @@ impl Log {
     }
 
     /// Removes segments that lie wholly below the log start of the base that recovery will find
-    /// (rule 4.7). Returns whether the log has changed.
+    /// (4.7, C4). Returns whether the log has changed.
     pub(crate) async fn remove_segments_below(&self, log_start: Offset) -> io::Result<()> {
         loop {
             let removed = {

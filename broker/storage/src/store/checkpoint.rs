@@ -73,6 +73,7 @@ impl Store {
             }
         });
         self.shared.open_gate();
+        // 4.5.
         if completed.await.is_err() {
             return Err(journal.failure());
         }
@@ -94,7 +95,7 @@ impl Store {
         Ok(())
     }
 
-    /// Steps 1 to 3 for every log that has something to flush, some at a time.
+    /// Rules 4.1 to 4.3 for every log that has something to flush, some at a time.
     async fn flush_all(&self) -> Result<(), JournalStopped> {
         let mut logs: Vec<Rc<Log>> =
             self.logs().into_iter().filter(|log| log.needs_flush()).collect();

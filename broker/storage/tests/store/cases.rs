@@ -3,8 +3,9 @@
 
 use runtime::Rng;
 use runtime::sim::{Crash, Disk, Fate};
+use storage::FlushMethod;
 
-use crate::crashes::{begin, epilogue, options, sweep, thoroughness};
+use crate::crashes::{begin, epilogue, options, sweep, sweep_flushing, thoroughness};
 use crate::ghost::Ghost;
 use crate::script::{GROUPED, Step};
 use Step::*;
@@ -18,23 +19,29 @@ fn script(parts: impl IntoIterator<Item = Vec<Step>>) -> Vec<Step> {
     [Create].into_iter().chain(parts.into_iter().flatten()).collect()
 }
 
+/// W2, with each way to flush; 6.2: what is read at a start is flushed before (cases 1 and 2).
 #[test]
 fn w2_what_was_reported_flushed_survives() {
-    sweep("w2", |_| {
-        script((0..6).map(|n| {
-            vec![
-                Append(0, 100),
-                Append(1, 3000),
-                Append(2, 700),
-                Append(0, 2500),
-                SleepMicros(n * 60),
-                Flushed(2),
-                Commit,
-            ]
-        }))
-    });
+    for flush_method in [FlushMethod::WriteDurably, FlushMethod::WriteThenFlush] {
+        sweep_flushing("w2", flush_method, |_| flushed_now_and_then());
+    }
 }
 
+fn flushed_now_and_then() -> Vec<Step> {
+    script((0..6).map(|n| {
+        vec![
+            Append(0, 100),
+            Append(1, 3000),
+            Append(2, 700),
+            Append(0, 2500),
+            SleepMicros(n * 60),
+            Flushed(2),
+            Commit,
+        ]
+    }))
+}
+
+/// W3, W7; 6.6 (case 13).
 #[test]
 fn w3_a_vote_is_complete_before_its_epoch_is_used() {
     sweep("w3", |_| {
@@ -53,6 +60,7 @@ fn w3_a_vote_is_complete_before_its_epoch_is_used() {
     });
 }
 
+/// W5; 6.8.
 #[test]
 fn w5_a_truncation_survives_and_what_it_cut_does_not() {
     sweep("w5", |_| {
@@ -76,6 +84,7 @@ fn w5_a_truncation_survives_and_what_it_cut_does_not() {
     });
 }
 
+/// W6; 4.1 (case 9); 6.10.
 #[test]
 fn w6_segments_hold_whole_committed_blocks_while_pieces_are_in_flight() {
     sweep("w6", |_| {
@@ -100,6 +109,7 @@ fn w6_segments_hold_whole_committed_blocks_while_pieces_are_in_flight() {
     });
 }
 
+/// W10.
 #[test]
 fn w10_the_last_commit_is_sealed_when_it_is_quiet() {
     sweep("w10", |_| {
@@ -109,6 +119,7 @@ fn w10_the_last_commit_is_sealed_when_it_is_quiet() {
     });
 }
 
+/// S1, S2, S3: the relaxed stream fills its files without a reserve; 4.5, 4.6.
 #[test]
 fn s1_s2_files_are_reused_only_when_nothing_needs_them() {
     sweep("s1", |_| {
@@ -123,6 +134,7 @@ fn s1_s2_files_are_reused_only_when_nothing_needs_them() {
     });
 }
 
+/// 4.1, 4.2, 4.3, 4.4, 4.5, 4.6, 4.7 (cases 9 and 18).
 #[test]
 fn checkpoint_1_to_7_every_step_may_be_the_last() {
     sweep("checkpoint", |_| {
@@ -148,6 +160,7 @@ fn checkpoint_1_to_7_every_step_may_be_the_last() {
     });
 }
 
+/// 4.2 (case 10).
 #[test]
 fn checkpoint_2_the_directory_of_a_new_segment_is_flushed() {
     // Segments hold 20,000 bytes.
@@ -161,6 +174,7 @@ fn checkpoint_2_the_directory_of_a_new_segment_is_flushed() {
     });
 }
 
+/// 4.4, W4 (case 14).
 #[test]
 fn checkpoint_4_the_carry_is_gathered_from_memory_as_it_is_at_that_moment() {
     sweep("carry", |_| {
@@ -188,6 +202,7 @@ fn checkpoint_4_the_carry_is_gathered_from_memory_as_it_is_at_that_moment() {
     });
 }
 
+/// C1, C2; 6.7, 6.8, 6.9 (cases 6, 7 and 8).
 #[test]
 fn c1_c2_a_change_of_level_leaves_no_gap() {
     sweep("levels", |_| {
@@ -219,6 +234,7 @@ fn c1_c2_a_change_of_level_leaves_no_gap() {
     });
 }
 
+/// C4; 4.7 (case 11).
 #[test]
 fn c4_segments_below_the_log_start_go_only_after_the_checkpoint() {
     sweep("log start", |_| {
@@ -231,6 +247,7 @@ fn c4_segments_below_the_log_start_go_only_after_the_checkpoint() {
     });
 }
 
+/// 6.12, 6.13: creation and the first start record.
 #[test]
 fn start_12_the_first_start_is_crashed_like_any_other() {
     let steps = std::rc::Rc::new(vec![Create, Append(0, 100), Flushed(0)]);
@@ -263,6 +280,7 @@ fn start_12_the_first_start_is_crashed_like_any_other() {
     assert!(200 < recoveries_count, "{recoveries_count}");
 }
 
+/// 6.11, S2 (case 4).
 #[test]
 fn start_11_carries_whose_superblock_was_never_written_do_not_eat_the_reserve() {
     // Each life is killed when its carry is complete and its superblock is not, again and again.
@@ -296,6 +314,7 @@ fn start_11_carries_whose_superblock_was_never_written_do_not_eat_the_reserve() 
     }
 }
 
+/// 7 (case 12).
 #[test]
 fn a_clean_stop_keeps_the_relaxed_stream_through_a_loss_of_power() {
     // The end of the script is crashed as well: after the clean stop everything must be there.
@@ -306,6 +325,7 @@ fn a_clean_stop_keeps_the_relaxed_stream_through_a_loss_of_power() {
     });
 }
 
+/// 7, 6.12, 6.3 (cases 3 and 12).
 #[test]
 fn a_clean_stop_is_not_taken_for_one_after_the_next_start() {
     for seed in 0..20 * thoroughness() {
@@ -363,6 +383,7 @@ fn random_script(seed: u64, steps_count: usize) -> Vec<Step> {
     steps
 }
 
+/// All of them together; 6.4 (case 5).
 #[test]
 fn random_scripts_survive_any_crash() {
     for script_seed in 0..6 {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use runtime::sim::{Crash, Disk, Fate, Simulation};
 use runtime::{Neighbours, Rng};
-use storage::StoreOptions;
+use storage::{FlushMethod, StoreOptions};
 
 use crate::ghost::{Ghost, SharedGhost};
 use crate::script::{self, Step};
@@ -69,16 +69,21 @@ pub(crate) fn epilogue() -> Rc<Vec<Step>> {
 }
 
 struct Sweep {
+    flush_method: FlushMethod,
     counts: Counts,
     seed: u64,
     turn: u64,
 }
 
 impl Sweep {
+    fn options(&self, boot: u8) -> StoreOptions {
+        StoreOptions { flush_method: self.flush_method, ..options(boot) }
+    }
+
     /// Runs the script, and crashes it wherever the number of its operations changes.
     pub(crate) fn script(&mut self, steps: Vec<Step>) {
         let steps = Rc::new(steps);
-        let mut life = begin(self.seed, Disk::new(), options(1), &Ghost::default(), &steps);
+        let mut life = begin(self.seed, Disk::new(), self.options(1), &Ghost::default(), &steps);
         let mut operations_seen = 0;
         let mut steps_count = 0u64;
         while !life.handle.is_ready() {
@@ -158,7 +163,7 @@ impl Sweep {
             let operation = life.simulation.operations_count();
             format!("seed {seed}, operation {operation}, {crash:?}, {fate}")
         };
-        let mut next = begin(self.seed, disk, options(boot), &ghost, &epilogue());
+        let mut next = begin(self.seed, disk, self.options(boot), &ghost, &epilogue());
         // Some recoveries are themselves crashed, at each of their operations.
         let is_crashed_again =
             depth == 0 && self.counts.crashes.is_multiple_of(41 / thoroughness().min(41));
@@ -196,9 +201,19 @@ impl Sweep {
 /// Sweeps a script, with as many seeds as are asked for.
 #[track_caller]
 pub(crate) fn sweep(name: &str, script: impl Fn(u64) -> Vec<Step>) {
+    sweep_flushing(name, FlushMethod::WriteDurably, script);
+}
+
+/// The same, with this way to make a write durable.
+#[track_caller]
+pub(crate) fn sweep_flushing(
+    name: &str,
+    flush_method: FlushMethod,
+    script: impl Fn(u64) -> Vec<Step>,
+) {
     let mut counts = Counts::default();
     for seed in 0..thoroughness() {
-        let mut sweep = Sweep { counts, seed, turn: 0 };
+        let mut sweep = Sweep { flush_method, counts, seed, turn: 0 };
         sweep.script(script(seed));
         counts = sweep.counts;
     }
