@@ -27,4 +27,4 @@ pub use record::{ClusterRecord, RecordError};
 pub use topic_config::{
     CONFIGS, ConfigDefinition, ConfigError, ConfigKind, TimestampType, TopicConfigs,
 };
-pub use topic_name::NameError;
+pub use topic_name::{NameError, check as check_topic_name};

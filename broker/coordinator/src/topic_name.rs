@@ -42,7 +42,8 @@ pub enum NameError {
     },
 }
 
-pub(crate) fn check(name: &str) -> Result<(), NameError> {
+/// Whether a topic may have this name.
+pub fn check(name: &str) -> Result<(), NameError> {
     let length = name.chars().count();
     let wrong = |c: &char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'));
     match name {

@@ -129,6 +129,8 @@ pub(crate) enum Op {
     SendFile { socket: Fd, range: FileRange },
     /// → `Done` once the socket takes bytes, or has failed
     Writable { fd: Fd },
+    /// → `Done` once there is something to read
+    Readable { fd: Fd },
     /// Ends both directions. → `Done`
     Shutdown { fd: Fd },
 }

@@ -354,6 +354,7 @@ fn perform(
         | Op::Send { .. }
         | Op::SendFile { .. }
         | Op::Writable { .. }
+        | Op::Readable { .. }
         | Op::Shutdown { .. } => {
             Err(io::Error::new(io::ErrorKind::Unsupported, "sockets are not simulated yet"))
         }

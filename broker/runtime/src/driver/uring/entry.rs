@@ -119,6 +119,9 @@ pub(super) fn of(op: &mut Op, scratch: &mut Scratch) -> io::Result<Option<squeue
         Op::Writable { fd } => {
             opcode::PollAdd::new(types::Fd(fd.0), u32::from(libc::POLLOUT.cast_unsigned())).build()
         }
+        Op::Readable { fd } => {
+            opcode::PollAdd::new(types::Fd(fd.0), u32::from(libc::POLLIN.cast_unsigned())).build()
+        }
         Op::Shutdown { fd } => opcode::Shutdown::new(types::Fd(fd.0), libc::SHUT_RDWR).build(),
         Op::Truncate { .. }
         | Op::Size { .. }
@@ -167,6 +170,7 @@ pub(super) fn result_of(op: &mut Op, scratch: &Scratch, answer: i32) -> io::Resu
         | Op::RemoveFile { .. }
         | Op::RemoveDir { .. }
         | Op::Writable { .. }
+        | Op::Readable { .. }
         | Op::Shutdown { .. } => Ok(Output::Done),
         Op::Truncate { .. }
         | Op::Size { .. }

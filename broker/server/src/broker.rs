@@ -1,0 +1,322 @@
+//! The whole broker, from its directory's lock to its last flush.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use coordinator::TopicLimits;
+use model::TopicPartition;
+use runtime::{
+    CoreId, DirectoryLock, File, LockError, MeshPort, Neighbours, OpenOptions, RingError,
+    Termination, Threads,
+};
+use storage::{DirectoryId, FlushMethod, FoundJournals, StartError, StoreOptions};
+
+use crate::boot::{self, BootPlan};
+use crate::call::{CoreAnswer, CoreRequest, PartitionSpec};
+use crate::config::{Config, Cores, HostPort};
+use crate::controller::Controller;
+use crate::core::{Core, CoreMesh};
+use crate::image::{ClusterImage, INTERNAL_LOG};
+use crate::metrics;
+
+/// Calls that may be under way between two cores, each way.
+const CALLS_MAX: usize = 1024;
+
+/// Why the broker has not started, or has ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    #[error("cannot make the data directory {path}: {source}; choose another with --data-dir")]
+    Directory { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    #[error(
+        "the file system of {path} does not take direct I/O (O_DIRECT); choose a directory on \
+         another, such as ext4 or xfs, with --data-dir, or say direct = false under [journal] in \
+         the configuration"
+    )]
+    NotDirect { path: PathBuf },
+    #[error("cannot write to the data directory {path}: {source}")]
+    NotWritable { path: PathBuf, source: io::Error },
+    #[error(
+        "cannot listen on {address}: {source}; stop the program that has the port, or choose \
+         another with --listen"
+    )]
+    Port { address: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("cannot read {what}: {source}")]
+    Host { what: &'static str, source: io::Error },
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// What all cores are started with.
+#[derive(Clone)]
+struct Setup {
+    config: Arc<Config>,
+    address: SocketAddr,
+    advertised: HostPort,
+    cores_count: u16,
+    options: StoreOptions,
+    directory_id: DirectoryId,
+    found: FoundJournals,
+}
+
+/// Runs the broker until it is told to end. `on_ready` hears where clients can connect.
+pub fn run(
+    config: Config,
+    termination: Termination,
+    on_ready: impl FnOnce(&HostPort) + Send + 'static,
+) -> Result<(), BrokerError> {
+    let config = Arc::new(config);
+    let directory = config.data_dir.clone();
+    let made = runtime::block_on(async move { runtime::create_dir_durably(&directory).await })?;
+    let path = config.data_dir.clone();
+    made.map_err(|source| BrokerError::Directory { path, source })?;
+    let lock = DirectoryLock::acquire(&config.data_dir, |pid| {
+        tracing::warn!(pid, "waiting until the last writes of a killed broker have landed");
+    })?;
+    let prepared = config.clone();
+    let (address, found) = runtime::block_on(async move { prepare(&prepared).await })??;
+    let processors = match &config.cores {
+        Cores::On(processors) => processors.clone(),
+        Cores::All | Cores::Count(_) => runtime::host::processors(),
+    };
+    let cores_count = match &config.cores {
+        Cores::Count(count) => *count,
+        Cores::All | Cores::On(_) => {
+            u16::try_from(processors.len()).expect("Linux has fewer processors")
+        }
+    };
+    let setup = Setup {
+        advertised: advertised(&config, address),
+        options: store_options(&config, cores_count)?,
+        directory_id: match found.directory_id {
+            Some(id) => id,
+            None => new_directory_id()?,
+        },
+        config,
+        address,
+        cores_count,
+        found,
+    };
+    let neighbours = Neighbours::new(cores_count);
+    let ports = runtime::mesh::<CoreRequest, CoreAnswer>(&neighbours, CALLS_MAX);
+    let mut leading = Some((termination, on_ready));
+    let mains = (0..cores_count).zip(ports).map(|(number, port)| {
+        let setup = setup.clone();
+        let leading = leading.take();
+        move || run_core(CoreId(number), setup, port, leading)
+    });
+    let mains: Vec<_> = mains.collect();
+    let results = Threads { neighbours, processors, lock: Some(&lock) }.run(mains)?;
+    match results.into_iter().find_map(Result::err) {
+        Some(text) => Err(BrokerError::Failed(text)),
+        None => Ok(()),
+    }
+}
+
+/// What can be found out before there are cores.
+async fn prepare(config: &Config) -> Result<(SocketAddr, FoundJournals), BrokerError> {
+    check_directory(config).await?;
+    let address = runtime::claim_port(config.listen)
+        .await
+        .map_err(|source| BrokerError::Port { address: config.listen, source })?;
+    let found = storage::find_journals(&config.data_dir).await?;
+    Ok((address, found))
+}
+
+/// Whether files can be written here in the way that the journal does it.
+async fn check_directory(config: &Config) -> Result<(), BrokerError> {
+    let path = config.data_dir.join("probe");
+    let probe = |direct| {
+        let path = path.clone();
+        async move { File::open(&path, OpenOptions::CREATE.direct(direct)).await }
+    };
+    let not_writable = |source| BrokerError::NotWritable { path: config.data_dir.clone(), source };
+    drop(probe(false).await.map_err(not_writable)?);
+    let direct = match config.journal.is_direct {
+        true => probe(true).await.map(drop),
+        false => Ok(()),
+    };
+    runtime::remove_file(&path).await.map_err(not_writable)?;
+    match direct {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(BrokerError::NotDirect { path: config.data_dir.clone() })
+        }
+        other => other.map_err(not_writable),
+    }
+}
+
+fn advertised(config: &Config, address: SocketAddr) -> HostPort {
+    config.advertise.clone().unwrap_or_else(|| {
+        let host = match address {
+            SocketAddr::V4(address) => address.ip().to_string(),
+            SocketAddr::V6(address) => address.ip().to_string(),
+        };
+        HostPort { host, port: address.port() }
+    })
+}
+
+fn store_options(config: &Config, cores_count: u16) -> Result<StoreOptions, BrokerError> {
+    let boot_id = runtime::host::boot_id()
+        .map_err(|source| BrokerError::Host { what: "the id of this boot", source })?;
+    Ok(StoreOptions {
+        data_dir: config.data_dir.clone(),
+        boot_id,
+        cores_count,
+        is_direct: config.journal.is_direct,
+        flush_method: match config.journal.flushes_apart {
+            true => FlushMethod::WriteThenFlush,
+            false => FlushMethod::WriteDurably,
+        },
+        journal_file_bytes: config.journal.file_bytes,
+        journal_files_count: config.journal.files_count,
+        checkpoint_interval: config.journal.checkpoint_interval,
+        applied_interval: APPLIED_INTERVAL,
+        tail_bytes_max: config.memory.tail_bytes,
+    })
+}
+
+/// Entries of 80 bytes each that a restart may have to read of a log for its producers.
+const APPLIED_INTERVAL: u64 = 65_536;
+
+fn new_directory_id() -> Result<DirectoryId, BrokerError> {
+    let seed = || {
+        runtime::host::random_seed()
+            .map_err(|source| BrokerError::Host { what: "random numbers", source })
+    };
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&seed()?.to_le_bytes());
+    id[8..].copy_from_slice(&seed()?.to_le_bytes());
+    Ok(id)
+}
+
+/// One core from its start to its end. Core 0 leads the start, and hears when the broker is to end.
+async fn run_core<OnReady: FnOnce(&HostPort)>(
+    id: CoreId,
+    setup: Setup,
+    port: MeshPort<CoreRequest, CoreAnswer>,
+    leading: Option<(Termination, OnReady)>,
+) -> Result<(), String> {
+    let Setup { config, address, advertised, cores_count, .. } = setup.clone();
+    let image = ClusterImage::empty(config.broker_id, advertised.clone());
+    let core = Core::new(id, cores_count, config, address, image.clone());
+    core.gathering.set_before(setup.found.cores_count);
+    let mesh = port.serve({
+        let core = Rc::downgrade(&core);
+        move |_from, request, reply| {
+            if let Some(core) = core.upgrade() {
+                core.answer(request, reply);
+            }
+        }
+    });
+    core.set_mesh(mesh.clone());
+    let plan = start_stores(&core, &setup).await?;
+    end_with_journal(&core);
+    runtime::spawn(core.clone().expire_producers());
+    if let Some((termination, on_ready)) = leading {
+        lead(&core, mesh, &plan, image).await?;
+        on_ready(&advertised);
+        let signal = termination.requested().await.map_err(|error| error.to_string())?;
+        tracing::info!(signal, "the broker ends");
+        for number in (0..cores_count).rev() {
+            done(core.call(CoreId(number), CoreRequest::Stop).await)?;
+        }
+    }
+    core.stopped().await;
+    Ok(())
+}
+
+fn done(answer: CoreAnswer) -> Result<(), String> {
+    match answer {
+        CoreAnswer::Done => Ok(()),
+        CoreAnswer::Failed(text) => Err(text),
+        other => unreachable!("not an answer to this: {other:?}"),
+    }
+}
+
+async fn start_stores(core: &Rc<Core>, setup: &Setup) -> Result<Arc<BootPlan>, String> {
+    let Setup { cores_count, options, directory_id, found, .. } = setup;
+    let journals = boot::read_journals(core.id, *cores_count, options, *directory_id, found).await;
+    let recovered = match &journals {
+        Ok(journals) => Ok(boot::found_logs(journals)),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Ok(found) = &recovered {
+        for damage in &found.corruptions {
+            let (journal, path, what) = (damage.journal, damage.path.display(), &damage.what);
+            tracing::error!(journal, %path, what, "a journal is damaged and only read");
+        }
+    }
+    let plan = match core.call_controller(CoreRequest::Recovered(recovered)).await {
+        CoreAnswer::Plan(plan) => plan,
+        other => return done(other).map(|()| Arc::default()),
+    };
+    let journals = journals.map_err(|error| error.to_string())?;
+    let started = boot::start_stores(core, journals, options, &plan).await;
+    let started = started.map_err(|error| error.to_string());
+    done(core.call_controller(CoreRequest::Started(started)).await)?;
+    Ok(plan)
+}
+
+/// A broker whose journal has stopped does not go on: nobody knows what the disk holds.
+fn end_with_journal(core: &Rc<Core>) {
+    let store = core.owner().store().clone();
+    runtime::spawn(async move {
+        let stopped = store.stopped().await;
+        let text = format!(
+            "{stopped}; nothing that was acknowledged is lost, but nobody knows what else the disk \
+             holds: look at the disk, then start the broker again"
+        );
+        crate::end_process(&text);
+    });
+}
+
+/// Brings the broker into service, once every core has its store.
+async fn lead(
+    core: &Rc<Core>,
+    mesh: Rc<CoreMesh>,
+    plan: &BootPlan,
+    image: ClusterImage,
+) -> Result<(), String> {
+    boot::carry_out(core, plan).await?;
+    let config = &core.config;
+    let partition = TopicPartition::CLUSTER_METADATA;
+    let spec = PartitionSpec { partition, is_durable: true, log: INTERNAL_LOG };
+    let opened = core.owner().open(vec![spec]).await;
+    if let Some(Err(failure)) = opened.into_iter().next() {
+        return Err(format!("the cluster's metadata cannot be opened: {}", failure.message));
+    }
+    let replica = core.owner().replica(partition).map_err(|failure| failure.message.to_string())?;
+    let limits = TopicLimits {
+        broker: config.broker_id,
+        partitions_default: config.topics.partitions,
+        partitions_max: config.topics.partitions_max,
+        message_bytes_max: core.owner().batch_bytes_max(),
+    };
+    let controller = Controller::open(replica, mesh, core.cores_count, limits, image)
+        .await
+        .map_err(|error| error.to_string())?;
+    core.set_controller(controller.clone());
+    controller.open_all(&plan.owners()).await;
+    for number in 0..core.cores_count {
+        done(core.call(CoreId(number), CoreRequest::Listen).await)
+            .map_err(|text| format!("cannot listen on {}: {text}", core.address))?;
+    }
+    if let Some(address) = config.metrics {
+        metrics::serve(core.clone(), address).await.map_err(|error| {
+            format!(
+                "cannot listen on {address} for metrics: {error}; stop the program that has the \
+                 port, or choose another with --metrics"
+            )
+        })?;
+    }
+    tracing::info!(topics = controller.topics_count(), "the broker serves");
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! What cores ask each other. Everything in it is plain data or frozen buffers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicId, TopicPartition};
+use replication::{Batch, Isolation, ReadFrom};
+use storage::{LogOptions, RecoveredLog, Slice};
+
+use crate::boot::{BootPlan, FoundLogs};
+use crate::failure::Failure;
+use crate::image::ClusterImage;
+use crate::metrics::CoreMetrics;
+
+/// A question to a core.
+#[derive(Debug)]
+pub(crate) enum CoreRequest {
+    // To owners.
+    Append(AppendCall),
+    Read(Vec<PartitionRead>),
+    Watch(WatchCall),
+    Unwatch(WatchId),
+    FindOffsets(Vec<OffsetQuery>),
+    OpenPartitions(Vec<PartitionSpec>),
+    RemovePartitions(Vec<TopicPartition>),
+    /// Logs whose topics are not there are removed.
+    Keep(Arc<ClusterImage>),
+
+    // To whoever watches.
+    Wake(WatchId),
+
+    // To the controller, on core 0.
+    CreateTopics {
+        topics: Vec<coordinator::NewTopic>,
+        validate_only: bool,
+    },
+    DeleteTopics(Vec<TopicId>),
+    ProducerIds,
+
+    // To everybody.
+    Install(Arc<ClusterImage>),
+    Listen,
+    Metrics,
+    Stop,
+
+    // At a start.
+    Recovered(Result<FoundLogs, String>),
+    Started(Result<(), String>),
+    Export {
+        journal: u32,
+        partition: TopicPartition,
+    },
+    Adopt(Box<RecoveredLog>),
+    Leave {
+        journal: u32,
+        partition: TopicPartition,
+    },
+    Retire {
+        journal: u32,
+    },
+}
+
+/// An answer of a core.
+#[derive(Debug)]
+pub(crate) enum CoreAnswer {
+    Done,
+    Appended(Vec<Result<AppendOutcome, Failure>>),
+    Read(Vec<Result<ReadResult, Failure>>),
+    Offsets(Vec<Result<FoundOffset, Failure>>),
+    Opened(Vec<Result<LeaderEpoch, Failure>>),
+    Topics(Vec<Result<Arc<crate::image::TopicImage>, Failure>>),
+    Deleted(Vec<Result<(), Failure>>),
+    ProducerIds(Result<coordinator::ProducerIdBlock, Failure>),
+    Metrics(Box<CoreMetrics>),
+    Plan(Arc<BootPlan>),
+    Exported(Result<Box<RecoveredLog>, String>),
+    Failed(String),
+}
+
+/// Batches for partitions of one owner, in the order of the request.
+#[derive(Debug)]
+pub(crate) struct AppendCall {
+    pub(crate) batches: Vec<(TopicPartition, Batch)>,
+    /// For the flush. Otherwise the answer comes as soon as they are appended.
+    pub(crate) wait: bool,
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AppendOutcome {
+    pub(crate) base_offset: Offset,
+    pub(crate) log_start: Offset,
+    pub(crate) max_timestamp: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartitionRead {
+    pub(crate) partition: TopicPartition,
+    pub(crate) from: ReadFrom,
+}
+
+#[derive(Debug)]
+pub(crate) struct ReadResult {
+    pub(crate) log_start: Offset,
+    pub(crate) high_watermark: Offset,
+    pub(crate) last_stable: Offset,
+    pub(crate) slices: Vec<Slice>,
+}
+
+impl ReadResult {
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.slices.iter().map(Slice::size_bytes).sum()
+    }
+}
+
+/// Names a watch: of this core, and counted there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct WatchId {
+    pub(crate) core: runtime::CoreId,
+    pub(crate) number: u64,
+}
+
+/// Asks to be woken once when more can be read of any of these partitions than now.
+#[derive(Debug)]
+pub(crate) struct WatchCall {
+    pub(crate) id: WatchId,
+    /// With the offset up to which it could be read before.
+    pub(crate) partitions: Vec<(TopicPartition, Offset)>,
+    pub(crate) isolation: Isolation,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OffsetQuery {
+    pub(crate) partition: TopicPartition,
+    pub(crate) leader_epoch: LeaderEpoch,
+    pub(crate) isolation: Isolation,
+    pub(crate) place: OffsetPlace,
+}
+
+/// Which offset is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OffsetPlace {
+    Start,
+    End,
+    /// Of the first record with the latest time.
+    LatestTime,
+    /// Of the first record with this time or a later one.
+    Time(Timestamp),
+    /// What only tiered logs have.
+    Nowhere,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoundOffset {
+    pub(crate) offset: Offset,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) leader_epoch: LeaderEpoch,
+}
+
+/// A partition that its owner is to have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PartitionSpec {
+    pub(crate) partition: TopicPartition,
+    pub(crate) is_durable: bool,
+    pub(crate) log: LogOptions,
+}
+
+/// Ids for producers, counted down on each core.
+pub(crate) type ProducerIdResult = Result<ProducerId, Failure>;

@@ -1,0 +1,422 @@
+//! What the broker is told: a TOML file, then the command line, over defaults.
+//!
+//! Guarantees: a key or value that is wrong stops the start, with the file, the line and what is
+//! allowed. Does not know: what the values are for.
+
+mod raw;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::BrokerId;
+
+use raw::{RawConfig, Spanned};
+
+/// Everything that the broker is told, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    pub broker_id: BrokerId,
+    pub data_dir: PathBuf,
+    /// Port 0 lets the kernel choose.
+    pub listen: SocketAddr,
+    /// What clients are told to connect to, if not the address that is listened on.
+    pub advertise: Option<HostPort>,
+    pub cores: Cores,
+    pub metrics: Option<SocketAddr>,
+    /// Listen on an address that others can reach, although nobody has to say who they are.
+    pub is_insecure: bool,
+    pub log: String,
+    pub topics: TopicDefaults,
+    pub connections: ConnectionLimits,
+    pub memory: MemoryLimits,
+    pub journal: JournalConfig,
+    /// How long a producer is remembered that does not write.
+    pub producer_expiration: Duration,
+}
+
+/// How topics are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicDefaults {
+    /// A topic that a client asks for and that does not exist is created.
+    pub auto_create: bool,
+    /// Partitions of a topic where nobody says how many.
+    pub partitions: i32,
+    /// Of all topics together.
+    pub partitions_max: i64,
+}
+
+/// What one client may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// On each core.
+    pub count_max: usize,
+    /// A connection that is silent for so long is closed.
+    pub idle: Duration,
+    pub request_bytes_max: usize,
+    /// Requests of a connection that are read before the first of them is answered.
+    pub requests_max: usize,
+    /// The most that a fetch answers with, beyond one batch.
+    pub fetch_bytes_max: usize,
+}
+
+/// Memory of one core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryLimits {
+    /// Newest bytes of partitions, kept for consumers.
+    pub tail_bytes: usize,
+    /// Requests that are not answered yet.
+    pub request_bytes: usize,
+    /// Answers to fetches that are not sent yet.
+    pub fetch_bytes: usize,
+}
+
+/// The journal of one core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    pub file_bytes: u64,
+    pub files_count: u32,
+    pub checkpoint_interval: Duration,
+    /// Write around the page cache.
+    pub is_direct: bool,
+    /// Write, then flush, instead of writes that are durable themselves.
+    pub flushes_apart: bool,
+}
+
+/// Which cores the broker has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cores {
+    /// One for each processor this process may use.
+    All,
+    /// So many; the processors repeat if there are fewer.
+    Count(u16),
+    /// One on each of these processors.
+    On(Vec<usize>),
+}
+
+/// A host's name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostPort {
+    pub host: String,
+    pub port: u16,
+}
+
+/// What the command line says over the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    pub data_dir: Option<PathBuf>,
+    pub listen: Option<String>,
+    pub advertise: Option<String>,
+    pub cores: Option<String>,
+    pub metrics: Option<String>,
+    pub is_insecure: bool,
+}
+
+/// Why the broker does not start with what it is told.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path}:{line}: {message}")]
+    File { path: PathBuf, line: usize, message: String },
+    #[error("{flag} {value}: {allowed}")]
+    Flag { flag: &'static str, value: String, allowed: String },
+    #[error(
+        "--listen {listen}: others can reach this address, and clients do not have to say who they \
+         are yet; listen on 127.0.0.1, or add --insecure if the network is yours alone"
+    )]
+    Insecure { listen: SocketAddr },
+    #[error(
+        "--listen {listen}: clients cannot connect to this address; say --advertise HOST:PORT as \
+         they reach this host"
+    )]
+    NotAdvertised { listen: SocketAddr },
+}
+
+/// Where a value was written, for the complaint about it.
+struct Source<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl Source<'_> {
+    fn wrong<T>(
+        &self,
+        key: &str,
+        value: &Spanned<T>,
+        shown: &dyn std::fmt::Display,
+        allowed: &str,
+    ) -> ConfigError {
+        let line = 1 + self.text[..value.span().start].matches('\n').count();
+        let message = format!("{key} = {shown}: {allowed}");
+        ConfigError::File { path: self.path.to_owned(), line, message }
+    }
+
+    /// The number, if it is in the range; the default, if there is none.
+    fn number(
+        &self,
+        key: &str,
+        value: Option<Spanned<i64>>,
+        default: i64,
+        allowed: RangeInclusive<i64>,
+    ) -> Result<i64, ConfigError> {
+        assert!(allowed.contains(&default), "{key} has a default that is allowed");
+        let Some(value) = value else { return Ok(default) };
+        let number = *value.get_ref();
+        if allowed.contains(&number) {
+            return Ok(number);
+        }
+        let (low, high) = allowed.into_inner();
+        let allowed = format!("choose a number between {low} and {high}");
+        Err(self.wrong(key, &value, &number, &allowed))
+    }
+
+    fn size(
+        &self,
+        key: &str,
+        value: Option<Spanned<i64>>,
+        default: i64,
+        allowed: RangeInclusive<i64>,
+    ) -> Result<usize, ConfigError> {
+        let number = self.number(key, value, default, allowed)?;
+        Ok(usize::try_from(number).expect("no range goes below zero"))
+    }
+
+    fn millis(
+        &self,
+        key: &str,
+        value: Option<Spanned<i64>>,
+        default: i64,
+        allowed: RangeInclusive<i64>,
+    ) -> Result<Duration, ConfigError> {
+        Ok(Duration::from_millis(self.number(key, value, default, allowed)?.unsigned_abs()))
+    }
+}
+
+const MIB: i64 = 1 << 20;
+const GIB: i64 = 1 << 30;
+
+impl Config {
+    /// Reads the file, if there is one, and what goes over it.
+    pub fn load(path: Option<&Path>, overrides: &Overrides) -> Result<Config, ConfigError> {
+        let text = match path {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?,
+            None => String::new(),
+        };
+        Config::parse(path.unwrap_or(Path::new("defaults")), &text, overrides)
+    }
+
+    /// Of a file's text.
+    pub fn parse(path: &Path, text: &str, overrides: &Overrides) -> Result<Config, ConfigError> {
+        let raw: RawConfig = toml::from_str(text).map_err(|error| {
+            let start = error.span().map_or(0, |span| span.start);
+            let line = 1 + text[..start].matches('\n').count();
+            ConfigError::File { path: path.to_owned(), line, message: error.message().to_owned() }
+        })?;
+        let source = Source { path, text };
+        let RawConfig { broker, topics, connections, memory, journal, producers } = raw;
+        let listen = address(&source, "--listen", &overrides.listen, "listen", broker.listen)?
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9092)));
+        let metrics = address(&source, "--metrics", &overrides.metrics, "metrics", broker.metrics)?;
+        let advertise = host_port(&source, &overrides.advertise, broker.advertise)?;
+        let is_insecure = overrides.is_insecure || broker.insecure.unwrap_or(false);
+        if !listen.ip().is_loopback() && !is_insecure {
+            return Err(ConfigError::Insecure { listen });
+        }
+        if listen.ip().is_unspecified() && advertise.is_none() {
+            return Err(ConfigError::NotAdvertised { listen });
+        }
+        let file_data_dir = broker.data_dir.map(PathBuf::from);
+        let data_dir = overrides.data_dir.clone().or(file_data_dir);
+        let i32_max = i64::from(i32::MAX);
+        let broker_id = source.number("id", broker.id, 1, 0..=i32_max)?;
+        let partitions = source.number("partitions", topics.partitions, 1, 1..=100_000)?;
+        let file_bytes =
+            source.size("file-bytes", journal.file_bytes.clone(), 32 * MIB, 64 << 10..=GIB)? as u64;
+        if !file_bytes.is_multiple_of(4096) {
+            let key = journal.file_bytes.expect("the default is in whole blocks");
+            return Err(source.wrong(
+                "file-bytes",
+                &key,
+                &file_bytes,
+                "choose whole blocks of 4096",
+            ));
+        }
+        Ok(Config {
+            broker_id: BrokerId(narrow(broker_id)),
+            data_dir: data_dir.unwrap_or_else(|| PathBuf::from("highwater-data")),
+            listen,
+            advertise,
+            cores: cores(&source, &overrides.cores, broker.cores)?,
+            metrics,
+            is_insecure,
+            log: broker.log.unwrap_or_else(|| "warn".to_owned()),
+            topics: TopicDefaults {
+                auto_create: topics.auto_create.unwrap_or(true),
+                partitions: narrow(partitions),
+                partitions_max: source.number(
+                    "partitions-max",
+                    topics.partitions_max,
+                    20_000,
+                    1..=1_000_000,
+                )?,
+            },
+            connections: ConnectionLimits {
+                count_max: source.size(
+                    "count-max",
+                    connections.count_max,
+                    10_000,
+                    1..=1_000_000,
+                )?,
+                idle: source.millis("idle-ms", connections.idle_ms, 600_000, 1000..=i32_max)?,
+                request_bytes_max: source.size(
+                    "request-bytes-max",
+                    connections.request_bytes_max,
+                    100 * MIB,
+                    64 << 10..=GIB,
+                )?,
+                requests_max: source.size(
+                    "requests-max",
+                    connections.requests_max,
+                    128,
+                    1..=10_000,
+                )?,
+                fetch_bytes_max: source.size(
+                    "fetch-bytes-max",
+                    connections.fetch_bytes_max,
+                    55 * MIB,
+                    1024..=GIB,
+                )?,
+            },
+            memory: MemoryLimits {
+                tail_bytes: source.size(
+                    "tail-bytes",
+                    memory.tail_bytes,
+                    64 * MIB,
+                    MIB..=1 << 40,
+                )?,
+                request_bytes: source.size(
+                    "request-bytes",
+                    memory.request_bytes,
+                    256 * MIB,
+                    MIB..=1 << 40,
+                )?,
+                fetch_bytes: source.size(
+                    "fetch-bytes",
+                    memory.fetch_bytes,
+                    256 * MIB,
+                    MIB..=1 << 40,
+                )?,
+            },
+            journal: JournalConfig {
+                file_bytes,
+                files_count: narrow_unsigned(source.number(
+                    "files-count",
+                    journal.files_count,
+                    4,
+                    2..=1024,
+                )?),
+                checkpoint_interval: source.millis(
+                    "checkpoint-interval-ms",
+                    journal.checkpoint_interval_ms,
+                    5000,
+                    10..=3_600_000,
+                )?,
+                is_direct: journal.direct.unwrap_or(true),
+                flushes_apart: journal.flush_apart.unwrap_or(false),
+            },
+            producer_expiration: source.millis(
+                "expiration-ms",
+                producers.expiration_ms,
+                86_400_000,
+                1000..=i64::MAX / 2,
+            )?,
+        })
+    }
+}
+
+fn narrow(number: i64) -> i32 {
+    i32::try_from(number).expect("the range was checked")
+}
+
+fn narrow_unsigned(number: i64) -> u32 {
+    u32::try_from(number).expect("the range was checked")
+}
+
+const ADDRESS: &str = "write an IP address and a port, such as 127.0.0.1:9092";
+
+/// From the command line, or else from the file.
+fn address(
+    source: &Source<'_>,
+    flag: &'static str,
+    given: &Option<String>,
+    key: &str,
+    written: Option<Spanned<String>>,
+) -> Result<Option<SocketAddr>, ConfigError> {
+    let parse = |text: &str| text.replace("localhost:", "127.0.0.1:").parse().ok();
+    if let Some(value) = given {
+        let allowed = ADDRESS.to_owned();
+        let wrong = || ConfigError::Flag { flag, value: value.clone(), allowed };
+        return parse(value).ok_or_else(wrong).map(Some);
+    }
+    let Some(written) = written else { return Ok(None) };
+    let wrong = || source.wrong(key, &written, written.get_ref(), ADDRESS);
+    parse(written.get_ref()).ok_or_else(wrong).map(Some)
+}
+
+fn host_port(
+    source: &Source<'_>,
+    given: &Option<String>,
+    written: Option<Spanned<String>>,
+) -> Result<Option<HostPort>, ConfigError> {
+    const ALLOWED: &str = "write a host and a port, such as broker.example:9092";
+    let parse = |text: &str| {
+        let (host, port) = text.rsplit_once(':')?;
+        let port = port.parse().ok()?;
+        (!host.is_empty()).then(|| HostPort { host: host.to_owned(), port })
+    };
+    if let Some(value) = given {
+        let allowed = ALLOWED.to_owned();
+        let wrong = || ConfigError::Flag { flag: "--advertise", value: value.clone(), allowed };
+        return parse(value).ok_or_else(wrong).map(Some);
+    }
+    let Some(written) = written else { return Ok(None) };
+    let wrong = || source.wrong("advertise", &written, written.get_ref(), ALLOWED);
+    parse(written.get_ref()).ok_or_else(wrong).map(Some)
+}
+
+fn cores(
+    source: &Source<'_>,
+    given: &Option<String>,
+    written: Option<Spanned<String>>,
+) -> Result<Cores, ConfigError> {
+    const ALLOWED: &str =
+        "write \"all\", a number between 1 and 1024, or processors such as \"0,2,4\"";
+    let parse = |text: &str| {
+        let text = text.trim();
+        if text == "all" {
+            return Some(Cores::All);
+        }
+        if !text.contains(',') {
+            let count = text.parse().ok().filter(|count| (1..=1024).contains(count))?;
+            return Some(Cores::Count(count));
+        }
+        let processors = text.split(',').filter(|part| !part.trim().is_empty());
+        let processors: Option<Vec<usize>> =
+            processors.map(|part| part.trim().parse().ok().filter(|id| *id < 4096)).collect();
+        processors.filter(|list| (1..=1024).contains(&list.len())).map(Cores::On)
+    };
+    if let Some(value) = given {
+        let allowed = ALLOWED.to_owned();
+        let wrong = || ConfigError::Flag { flag: "--cores", value: value.clone(), allowed };
+        return parse(value).ok_or_else(wrong);
+    }
+    let Some(written) = written else { return Ok(Cores::All) };
+    let wrong = || source.wrong("cores", &written, written.get_ref(), ALLOWED);
+    parse(written.get_ref()).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Frames from a stream.
+
+use std::rc::Rc;
+
+use bytes::{Bytes, BytesMut};
+use runtime::sync::budget::Share;
+use runtime::{TcpStream, TimedOut};
+use wire::{FRAME_PREFIX_SIZE_BYTES, frame_size_bytes};
+
+use crate::core::Core;
+
+/// Received at a time, unless a frame is larger.
+const RECEIVE_BYTES: usize = 64 << 10;
+
+/// Why no frame comes.
+#[derive(Debug)]
+pub(super) enum ReceiveError {
+    /// The client has ended the stream, between two requests.
+    End,
+    /// The stream is broken, or ended within a request.
+    Broken,
+    /// Nothing has come for too long.
+    Idle,
+    /// A frame that is not a request, or too large.
+    Refused,
+}
+
+pub(super) struct Receiver {
+    core: Rc<Core>,
+    stream: Rc<TcpStream>,
+    buf: BytesMut,
+}
+
+impl Receiver {
+    pub(super) fn new(core: Rc<Core>, stream: Rc<TcpStream>) -> Receiver {
+        Receiver { core, stream, buf: BytesMut::new() }
+    }
+
+    /// The next request, and its part of the core's memory. `is_quiet` says whether the client
+    /// waits for nothing.
+    pub(super) async fn next_frame(
+        &mut self,
+        is_quiet: impl Fn() -> bool,
+    ) -> Result<(Bytes, Share), ReceiveError> {
+        while self.buf.len() < FRAME_PREFIX_SIZE_BYTES {
+            if !self.receive(RECEIVE_BYTES, &is_quiet).await? {
+                let is_whole = self.buf.is_empty();
+                return Err(if is_whole { ReceiveError::End } else { ReceiveError::Broken });
+            }
+        }
+        let prefix = *self.buf.first_chunk().expect("just received");
+        let limit = self.core.config.connections.request_bytes_max;
+        let size_bytes = frame_size_bytes(prefix, limit).map_err(|error| {
+            tracing::info!(%error, "a connection is closed");
+            ReceiveError::Refused
+        })?;
+        // Taken whole and before anything is received into it: no two connections can wait for
+        // each other with half a frame.
+        let share = self.core.request_bytes.take(size_bytes).await;
+        let whole_bytes = FRAME_PREFIX_SIZE_BYTES + size_bytes;
+        while self.buf.len() < whole_bytes {
+            let missing_bytes = whole_bytes - self.buf.len();
+            if !self.receive(missing_bytes, &|| true).await? {
+                return Err(ReceiveError::Broken);
+            }
+        }
+        let mut frame = self.buf.split_to(whole_bytes).freeze();
+        let _ = frame.split_to(FRAME_PREFIX_SIZE_BYTES);
+        Ok((frame, share))
+    }
+
+    /// Receives once, with room for at least so much. False at the end of the stream.
+    async fn receive(
+        &mut self,
+        room_bytes: usize,
+        is_quiet: &impl Fn() -> bool,
+    ) -> Result<bool, ReceiveError> {
+        // Little more than has come is reserved, whatever a client announces.
+        let room_bytes = room_bytes.min(RECEIVE_BYTES.max(self.buf.len()));
+        if self.buf.capacity() - self.buf.len() < room_bytes {
+            self.buf.reserve(room_bytes.max(RECEIVE_BYTES));
+        }
+        let idle = self.core.config.connections.idle;
+        let mut receiving = Box::pin(self.stream.receive(std::mem::take(&mut self.buf)));
+        loop {
+            match runtime::timeout(idle, receiving.as_mut()).await {
+                Ok((received, buf)) => {
+                    self.buf = buf;
+                    let count = received.map_err(|_| ReceiveError::Broken)?;
+                    self.core.counters.note_received(count);
+                    return Ok(0 < count);
+                }
+                Err(TimedOut) if is_quiet() => return Err(ReceiveError::Idle),
+                // It waits for an answer of ours.
+                Err(TimedOut) => {}
+            }
+        }
+    }
+}

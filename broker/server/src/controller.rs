@@ -1,0 +1,351 @@
+//! The cluster's metadata: decides, records, replays, and tells every core. Lives on core 0.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use coordinator::{ClusterRecord, ClusterState, NewTopic, ProducerIdBlock, TopicLimits};
+use model::record_batch::{
+    AppendRules, BatchBuilder, Batches, NewRecord, ProducerStamp, Records, validate_from_client,
+};
+use model::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
+use replication::{Batch, Isolation, ReadFrom, Replica};
+use runtime::CoreId;
+use runtime::sync::budget::Budget;
+use storage::{ReadOutcome, Slice};
+use wire::ErrorCode;
+
+use crate::call::{CoreAnswer, CoreRequest};
+use crate::core::CoreMesh;
+use crate::failure::Failure;
+use crate::image::{ClusterImage, PartitionImage, TopicImage, partitions_of, spec_of};
+
+/// Read at a time at a start.
+const READ_BYTES: usize = 4 << 20;
+
+pub(crate) struct Controller {
+    replica: Rc<Replica>,
+    mesh: Rc<CoreMesh>,
+    cores_count: u16,
+    limits: TopicLimits,
+    state: RefCell<ClusterState>,
+    partitions: RefCell<BTreeMap<TopicPartition, PartitionImage>>,
+    image: RefCell<Arc<ClusterImage>>,
+    /// One change at a time.
+    changing: Budget,
+    /// A record could not be written, so nobody knows what the log holds.
+    is_stopped: Cell<bool>,
+}
+
+/// Why the metadata cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum MetadataError {
+    #[error("the cluster's metadata cannot be read: {0}")]
+    Read(String),
+    #[error("offset {offset} of __cluster_metadata: {source}")]
+    Record { offset: Offset, source: coordinator::RecordError },
+    #[error("offset {offset} of __cluster_metadata: {source}")]
+    Replay { offset: Offset, source: coordinator::ReplayError },
+    #[error("the cluster's metadata cannot be written: {}", .0.message)]
+    Write(Failure),
+}
+
+impl Controller {
+    /// Reads the metadata; on a new directory, begins it.
+    pub(crate) async fn open(
+        replica: Rc<Replica>,
+        mesh: Rc<CoreMesh>,
+        cores_count: u16,
+        limits: TopicLimits,
+        image: ClusterImage,
+    ) -> Result<Rc<Controller>, MetadataError> {
+        let state = read_state(&replica).await?;
+        let is_new = state.cluster_id().is_none();
+        let controller = Rc::new(Controller {
+            replica,
+            mesh,
+            cores_count,
+            limits,
+            state: RefCell::new(state),
+            partitions: RefCell::default(),
+            image: RefCell::new(Arc::new(image)),
+            changing: Budget::new(1),
+            is_stopped: Cell::new(false),
+        });
+        if is_new {
+            let id = TopicId::from_random(runtime::with_rng(runtime::Rng::next_u128));
+            let record = ClusterRecord::Cluster { cluster_id: id.to_string() };
+            controller.record(vec![record]).await.map_err(MetadataError::Write)?;
+        }
+        Ok(controller)
+    }
+
+    pub(crate) fn image(&self) -> Arc<ClusterImage> {
+        self.image.borrow().clone()
+    }
+
+    pub(crate) fn topics_count(&self) -> usize {
+        self.state.borrow().topics().count()
+    }
+
+    /// At a start: opens every partition where its log is, or where there is room.
+    pub(crate) async fn open_all(&self, owners: &BTreeMap<TopicPartition, CoreId>) {
+        let state = self.state.borrow().clone();
+        let mut wanted = Vec::new();
+        for topic in state.topics() {
+            for partition in partitions_of(topic) {
+                wanted.push((spec_of(partition, &topic.configs), owners.get(&partition).copied()));
+            }
+        }
+        self.open_partitions(wanted).await;
+        self.install().await;
+        let image = self.image();
+        self.broadcast(|| CoreRequest::Keep(image.clone())).await;
+    }
+
+    // ---- Topics.
+
+    /// Creates topics, each for itself: one that is refused does not hinder the others.
+    pub(crate) async fn create_topics(
+        &self,
+        topics: Vec<NewTopic>,
+        validate_only: bool,
+    ) -> Vec<Result<Arc<TopicImage>, Failure>> {
+        let _turn = self.changing.take(1).await;
+        let mut decided: Vec<Result<ClusterRecord, Failure>> = Vec::with_capacity(topics.len());
+        // Later topics of a request see the earlier ones.
+        let mut state = self.state.borrow().clone();
+        for new in &topics {
+            let id = TopicId::from_random(runtime::with_rng(runtime::Rng::next_u128));
+            let record = state.decide_topic(new, &self.limits, id);
+            if let Ok(record) = &record {
+                state.replay(record).expect("what was decided can be replayed");
+            }
+            decided.push(record.map_err(Failure::from));
+        }
+        let id_of = |record: &ClusterRecord| match record {
+            ClusterRecord::Topic { id, .. } => *id,
+            other => unreachable!("topics are decided, not {other:?}"),
+        };
+        if validate_only {
+            let nowhere = PartitionImage { owner: CoreId(0), leader_epoch: None };
+            let image = self.image().next(&state, |_| nowhere);
+            let image_of = |id| image.topic_by_id(id).expect("it was replayed").clone();
+            return decided.into_iter().map(|it| it.map(|it| image_of(id_of(&it)))).collect();
+        }
+        let records: Vec<_> = decided.iter().flatten().cloned().collect();
+        if let Err(failure) = self.record(records).await {
+            return decided.into_iter().map(|it| it.and(Err(failure.clone()))).collect();
+        }
+        let mut wanted = Vec::new();
+        for record in decided.iter().flatten() {
+            let topic = state.topic(id_of(record)).expect("it was replayed");
+            for partition in partitions_of(topic) {
+                wanted.push((spec_of(partition, &topic.configs), None));
+            }
+        }
+        self.open_partitions(wanted).await;
+        self.install().await;
+        let image = self.image();
+        let image_of = |id| image.topic_by_id(id).expect("it was installed").clone();
+        decided.into_iter().map(|it| it.map(|it| image_of(id_of(&it)))).collect()
+    }
+
+    pub(crate) async fn delete_topics(&self, ids: Vec<TopicId>) -> Vec<Result<(), Failure>> {
+        let _turn = self.changing.take(1).await;
+        let mut state = self.state.borrow().clone();
+        let mut records = Vec::new();
+        let mut gone = Vec::new();
+        let mut outcomes = Vec::with_capacity(ids.len());
+        for id in ids {
+            let topic = state.topic(id).cloned();
+            let record = state.decide_deletion(id);
+            outcomes.push(match (topic, record) {
+                (Some(topic), Some(record)) => {
+                    state.replay(&record).expect("what was decided can be replayed");
+                    gone.extend(partitions_of(&topic));
+                    records.push(record);
+                    Ok(())
+                }
+                _ => Err(Failure::new(ErrorCode::UnknownTopicId, "There is no such topic.")),
+            });
+        }
+        if let Err(failure) = self.record(records).await {
+            return outcomes.into_iter().map(|it| it.and(Err(failure.clone()))).collect();
+        }
+        let mut by_owner: BTreeMap<CoreId, Vec<TopicPartition>> = BTreeMap::new();
+        for partition in gone {
+            if let Some(image) = self.partitions.borrow_mut().remove(&partition) {
+                by_owner.entry(image.owner).or_default().push(partition);
+            }
+        }
+        // First nobody finds them, then they are removed.
+        self.install().await;
+        for (owner, partitions) in by_owner {
+            let _ = self.mesh.call(owner, CoreRequest::RemovePartitions(partitions)).await;
+        }
+        outcomes
+    }
+
+    pub(crate) async fn producer_ids(&self) -> Result<ProducerIdBlock, Failure> {
+        let _turn = self.changing.take(1).await;
+        let (record, block) = self.state.borrow().decide_producer_ids();
+        self.record(vec![record]).await?;
+        Ok(block)
+    }
+
+    /// Writes records and waits until they are flushed; then they hold.
+    async fn record(&self, records: Vec<ClusterRecord>) -> Result<(), Failure> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        let stopped = || {
+            Failure::new(ErrorCode::KafkaStorageError, "the cluster's metadata takes no changes")
+        };
+        if self.is_stopped.get() {
+            return Err(stopped());
+        }
+        let mut batches = Vec::new();
+        let now = Timestamp(runtime::wall_clock_ms());
+        let mut builder = BatchBuilder::new();
+        for record in &records {
+            let value = record.encode();
+            let new = NewRecord { timestamp: now, key: None, value: Some(&value), headers: &[] };
+            const BATCH_BYTES: usize = 16 << 10;
+            if !builder.is_empty() && BATCH_BYTES < builder.size_bytes_with(&new) {
+                batches.push(std::mem::take(&mut builder));
+            }
+            builder.push(&new);
+        }
+        batches.push(builder);
+        let mut last = None;
+        for builder in batches {
+            let bytes = Bytes::from(builder.finish(ProducerStamp::NONE));
+            let validated = validate_from_client(&bytes, AppendRules::NONE)
+                .expect("the builder writes what is valid");
+            last = Some(self.replica.append(Batch { header: validated.header, bytes }).await?);
+        }
+        let last = last.expect("there is a record");
+        if let Err(error) = self.replica.wait_past(last.leader_epoch, last.next_offset).await {
+            self.is_stopped.set(true);
+            return Err(error.into());
+        }
+        let mut state = self.state.borrow_mut();
+        for record in &records {
+            state.replay(record).expect("what was decided can be replayed");
+        }
+        Ok(())
+    }
+
+    // ---- Partitions and images.
+
+    /// Opens partitions on the owner that is given, or where the fewest are.
+    async fn open_partitions(&self, wanted: Vec<(crate::call::PartitionSpec, Option<CoreId>)>) {
+        let mut counts = vec![0_usize; usize::from(self.cores_count)];
+        for image in self.partitions.borrow().values() {
+            counts[image.owner.index()] += 1;
+        }
+        for owner in wanted.iter().filter_map(|(_, owner)| *owner) {
+            counts[owner.index()] += 1;
+        }
+        let mut by_owner: BTreeMap<CoreId, Vec<_>> = BTreeMap::new();
+        for (spec, owner) in wanted {
+            let owner = owner.unwrap_or_else(|| {
+                let least = (0..self.cores_count)
+                    .min_by_key(|core| counts[usize::from(*core)])
+                    .expect("there is a core");
+                counts[usize::from(least)] += 1;
+                CoreId(least)
+            });
+            by_owner.entry(owner).or_default().push(spec);
+        }
+        let calls: Vec<_> = by_owner
+            .into_iter()
+            .map(|(owner, specs)| {
+                let partitions: Vec<_> = specs.iter().map(|spec| spec.partition).collect();
+                (owner, partitions, self.mesh.call(owner, CoreRequest::OpenPartitions(specs)))
+            })
+            .collect();
+        for (owner, partitions, call) in calls {
+            let opened = match call.await {
+                Ok(CoreAnswer::Opened(opened)) => opened,
+                _ => return,
+            };
+            let mut known = self.partitions.borrow_mut();
+            for (partition, opened) in partitions.into_iter().zip(opened) {
+                known.insert(partition, PartitionImage { owner, leader_epoch: opened.ok() });
+            }
+        }
+    }
+
+    /// Gives every core the image of what is now.
+    async fn install(&self) {
+        let image = {
+            let (state, partitions) = (self.state.borrow(), self.partitions.borrow());
+            let nowhere = PartitionImage { owner: CoreId(0), leader_epoch: None };
+            let of = |partition| partitions.get(&partition).copied().unwrap_or(nowhere);
+            Arc::new(self.image.borrow().next(&state, of))
+        };
+        *self.image.borrow_mut() = image.clone();
+        self.broadcast(|| CoreRequest::Install(image.clone())).await;
+    }
+
+    async fn broadcast(&self, request: impl Fn() -> CoreRequest) {
+        let calls: Vec<_> =
+            (0..self.cores_count).map(|core| self.mesh.call(CoreId(core), request())).collect();
+        for call in calls {
+            // A core that is stopping needs no image.
+            let _ = call.await;
+        }
+    }
+}
+
+async fn read_state(replica: &Rc<Replica>) -> Result<ClusterState, MetadataError> {
+    let mut state = ClusterState::default();
+    let mut offset = replica.progress().log_start;
+    let end = replica.progress().high_watermark;
+    let unreadable = |error: &dyn std::fmt::Display| MetadataError::Read(error.to_string());
+    while offset < end {
+        let from = ReadFrom {
+            leader_epoch: LeaderEpoch::NONE,
+            offset,
+            bytes_max: READ_BYTES,
+            at_least_one_batch: true,
+            isolation: Isolation::ReadUncommitted,
+        };
+        let slices = match replica.read(&from).map_err(|error| unreadable(&error))? {
+            ReadOutcome::Ready(slices) => slices,
+            ReadOutcome::Cold(cold) => cold.run().await.map_err(|error| unreadable(&error))?,
+        };
+        let mut bytes = Vec::new();
+        for slice in slices {
+            match slice {
+                Slice::Memory(piece) => bytes.extend_from_slice(&piece),
+                Slice::File(slice) => {
+                    let read = slice.file.read_exact_at(slice.position, slice.size_bytes).await;
+                    bytes.extend_from_slice(&read.map_err(|error| unreadable(&error))?);
+                }
+            }
+        }
+        let before = offset;
+        for batch in Batches::new(&bytes) {
+            let (header, batch) = batch.map_err(|error| unreadable(&error))?;
+            for record in Records::read(batch).map_err(|error| unreadable(&error))? {
+                let record = record.map_err(|error| unreadable(&error))?;
+                let at = header.base_offset + i64::from(record.offset_delta);
+                let decoded = ClusterRecord::decode(record.value.unwrap_or_default())
+                    .map_err(|source| MetadataError::Record { offset: at, source })?;
+                state
+                    .replay(&decoded)
+                    .map_err(|source| MetadataError::Replay { offset: at, source })?;
+            }
+            offset = header.next_offset();
+        }
+        if offset <= before {
+            return Err(MetadataError::Read(format!("nothing is at offset {offset}")));
+        }
+    }
+    Ok(state)
+}

@@ -1,0 +1,401 @@
+//! One core of the broker: what lives on it, and how it answers the others.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use coordinator::ProducerIdBlock;
+use model::{ProducerId, TopicPartition};
+use runtime::sync::budget::Budget;
+use runtime::sync::oneshot;
+use runtime::sync::watch::Watch;
+use runtime::{CoreId, JoinHandle, Mesh, Reply, TcpListener};
+use storage::{LogOptions, RecoveredLog, Store};
+use wire::ErrorCode;
+
+use crate::boot::Gathering;
+use crate::call::{CoreAnswer, CoreRequest, ProducerIdResult, WatchCall, WatchId};
+use crate::config::Config;
+use crate::connection;
+use crate::controller::Controller;
+use crate::failure::Failure;
+use crate::image::ClusterImage;
+use crate::metrics::{ConnectionCounters, CoreMetrics};
+use crate::owner::Owner;
+
+pub(crate) type CoreMesh = Mesh<CoreRequest, CoreAnswer>;
+
+/// How long clients get to take their last answers when the broker stops.
+const FAREWELL_MAX: Duration = Duration::from_millis(500);
+/// How often producers that are silent are looked for.
+const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+
+pub(crate) struct Core {
+    pub(crate) id: CoreId,
+    pub(crate) cores_count: u16,
+    pub(crate) config: Arc<Config>,
+    pub(crate) address: SocketAddr,
+    mesh: OnceCell<Rc<CoreMesh>>,
+    owner: OnceCell<Rc<Owner>>,
+    /// On core 0.
+    controller: OnceCell<Rc<Controller>>,
+    image: RefCell<Arc<ClusterImage>>,
+
+    pub(crate) request_bytes: Budget,
+    pub(crate) fetch_bytes: Budget,
+    pub(crate) counters: ConnectionCounters,
+    connections: RefCell<BTreeMap<u64, JoinHandle<()>>>,
+    accepting: RefCell<Option<JoinHandle<()>>>,
+    connections_opened: Cell<u64>,
+
+    watches: RefCell<BTreeMap<u64, oneshot::Sender<()>>>,
+    watches_opened: Cell<u64>,
+    producer_ids: RefCell<ProducerIdBlock>,
+    refilling: Budget,
+
+    /// On core 0, while the broker starts.
+    pub(crate) gathering: Gathering,
+    /// Journals of cores that are not there any more, while the broker starts.
+    foreign: RefCell<BTreeMap<u32, Rc<Store>>>,
+    stopped: Watch<bool>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        id: CoreId,
+        cores_count: u16,
+        config: Arc<Config>,
+        address: SocketAddr,
+        image: ClusterImage,
+    ) -> Rc<Core> {
+        let memory = config.memory;
+        Rc::new(Core {
+            id,
+            cores_count,
+            config,
+            address,
+            mesh: OnceCell::new(),
+            owner: OnceCell::new(),
+            controller: OnceCell::new(),
+            image: RefCell::new(Arc::new(image)),
+            request_bytes: Budget::new(memory.request_bytes),
+            fetch_bytes: Budget::new(memory.fetch_bytes),
+            counters: ConnectionCounters::default(),
+            connections: RefCell::default(),
+            accepting: RefCell::default(),
+            connections_opened: Cell::default(),
+            watches: RefCell::default(),
+            watches_opened: Cell::default(),
+            producer_ids: RefCell::default(),
+            refilling: Budget::new(1),
+            gathering: Gathering::new(cores_count),
+            foreign: RefCell::default(),
+            stopped: Watch::new(false),
+        })
+    }
+
+    pub(crate) fn set_mesh(&self, mesh: Rc<CoreMesh>) {
+        assert!(self.mesh.set(mesh).is_ok(), "a core has one mesh");
+    }
+
+    pub(crate) fn set_controller(&self, controller: Rc<Controller>) {
+        assert!(self.controller.set(controller).is_ok(), "a broker has one controller");
+    }
+
+    /// Takes up the core's own store and those of cores that are gone.
+    pub(crate) fn set_stores(&self, owner: Rc<Owner>, foreign: BTreeMap<u32, Rc<Store>>) {
+        assert!(self.owner.set(owner).is_ok(), "a core has one store");
+        *self.foreign.borrow_mut() = foreign;
+    }
+
+    pub(crate) fn mesh(&self) -> &Rc<CoreMesh> {
+        self.mesh.get().expect("set before anything is served")
+    }
+
+    pub(crate) fn owner(&self) -> &Rc<Owner> {
+        self.owner.get().expect("calls come after the start")
+    }
+
+    pub(crate) fn image(&self) -> Arc<ClusterImage> {
+        self.image.borrow().clone()
+    }
+
+    /// Calls a core.
+    pub(crate) async fn call(&self, core: CoreId, request: CoreRequest) -> CoreAnswer {
+        match self.mesh().call(core, request).await {
+            Ok(answer) => answer,
+            Err(dropped) => CoreAnswer::Failed(dropped.to_string()),
+        }
+    }
+
+    /// Calls the controller.
+    pub(crate) async fn call_controller(&self, request: CoreRequest) -> CoreAnswer {
+        self.call(CoreId(0), request).await
+    }
+
+    /// Answers another core, or this one.
+    pub(crate) fn answer(self: &Rc<Self>, request: CoreRequest, reply: Reply<CoreAnswer>) {
+        match request {
+            CoreRequest::Append(call) => self.owner().append(call, reply),
+            CoreRequest::Read(reads) => self.owner().read(reads, reply),
+            CoreRequest::Watch(call) => {
+                self.watch(call);
+                reply.send(CoreAnswer::Done);
+            }
+            CoreRequest::Unwatch(id) => {
+                self.owner().unwatch(id);
+                reply.send(CoreAnswer::Done);
+            }
+            CoreRequest::Wake(id) => {
+                let waiting = self.watches.borrow_mut().remove(&id.number);
+                if let Some(waiting) = waiting {
+                    waiting.send(());
+                }
+                reply.send(CoreAnswer::Done);
+            }
+            CoreRequest::FindOffsets(queries) => self.owner().find_offsets(queries, reply),
+            CoreRequest::Install(image) => {
+                *self.image.borrow_mut() = image;
+                reply.send(CoreAnswer::Done);
+            }
+            CoreRequest::Metrics => {
+                reply.send(CoreAnswer::Metrics(Box::new(CoreMetrics::of(self))));
+            }
+            CoreRequest::Recovered(found) => self.gathering.recovered(found, reply),
+            CoreRequest::Started(started) => self.gathering.started(started, reply),
+            request => {
+                let core = self.clone();
+                runtime::spawn(async move {
+                    let answer = core.answer_later(request).await;
+                    reply.send(answer);
+                });
+            }
+        }
+    }
+
+    async fn answer_later(self: Rc<Self>, request: CoreRequest) -> CoreAnswer {
+        match request {
+            CoreRequest::OpenPartitions(specs) => {
+                CoreAnswer::Opened(self.owner().open(specs).await)
+            }
+            CoreRequest::RemovePartitions(partitions) => {
+                self.owner().remove(partitions).await;
+                CoreAnswer::Done
+            }
+            CoreRequest::Keep(image) => {
+                self.owner().remove_all_but(&image).await;
+                CoreAnswer::Done
+            }
+            CoreRequest::CreateTopics { topics, validate_only } => match self.controller() {
+                Ok(controller) => {
+                    CoreAnswer::Topics(controller.create_topics(topics, validate_only).await)
+                }
+                Err(text) => CoreAnswer::Failed(text),
+            },
+            CoreRequest::DeleteTopics(ids) => match self.controller() {
+                Ok(controller) => CoreAnswer::Deleted(controller.delete_topics(ids).await),
+                Err(text) => CoreAnswer::Failed(text),
+            },
+            CoreRequest::ProducerIds => match self.controller() {
+                Ok(controller) => CoreAnswer::ProducerIds(controller.producer_ids().await),
+                Err(text) => CoreAnswer::Failed(text),
+            },
+            CoreRequest::Listen => match self.clone().listen().await {
+                Ok(()) => CoreAnswer::Done,
+                Err(error) => CoreAnswer::Failed(error.to_string()),
+            },
+            CoreRequest::Stop => match self.stop().await {
+                Ok(()) => CoreAnswer::Done,
+                Err(text) => CoreAnswer::Failed(text),
+            },
+            CoreRequest::Export { journal, partition } => self.export(journal, partition).await,
+            CoreRequest::Adopt(log) => self.adopt(*log).await,
+            CoreRequest::Leave { journal, partition } => self.leave(journal, partition).await,
+            CoreRequest::Retire { journal } => self.retire(journal).await,
+            request => unreachable!("answered at once: {request:?}"),
+        }
+    }
+
+    fn controller(&self) -> Result<Rc<Controller>, String> {
+        self.controller.get().cloned().ok_or_else(|| "the broker is still starting".to_owned())
+    }
+
+    // ---- Watches of this core's connections.
+
+    /// A name for a watch of this core, and what to wait for.
+    pub(crate) fn open_watch(&self) -> (WatchId, oneshot::Receiver<()>) {
+        let number = self.watches_opened.get();
+        self.watches_opened.set(number + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.watches.borrow_mut().insert(number, sender);
+        (WatchId { core: self.id, number }, receiver)
+    }
+
+    pub(crate) fn close_watch(&self, id: WatchId) {
+        self.watches.borrow_mut().remove(&id.number);
+    }
+
+    fn watch(self: &Rc<Self>, call: WatchCall) {
+        let (mesh, id) = (self.mesh().clone(), call.id);
+        self.owner().watch(call, move || {
+            // Nobody waits for the answer: whoever watches says itself when it has seen enough.
+            drop(mesh.call(id.core, CoreRequest::Wake(id)));
+        });
+    }
+
+    // ---- Producer ids.
+
+    pub(crate) async fn next_producer_id(&self) -> ProducerIdResult {
+        let _turn = self.refilling.take(1).await;
+        loop {
+            let next: Option<ProducerId> = self.producer_ids.borrow_mut().take();
+            if let Some(id) = next {
+                return Ok(id);
+            }
+            match self.call_controller(CoreRequest::ProducerIds).await {
+                CoreAnswer::ProducerIds(block) => *self.producer_ids.borrow_mut() = block?,
+                CoreAnswer::Failed(text) => {
+                    return Err(Failure::new(ErrorCode::CoordinatorNotAvailable, text));
+                }
+                other => unreachable!("not an answer to this: {other:?}"),
+            }
+        }
+    }
+
+    pub(crate) async fn expire_producers(self: Rc<Self>) {
+        let expiration = i64::try_from(self.config.producer_expiration.as_millis());
+        let expiration = expiration.unwrap_or(i64::MAX);
+        loop {
+            runtime::sleep(EXPIRY_INTERVAL).await;
+            let before = runtime::wall_clock_ms().saturating_sub(expiration);
+            for replica in self.owner().replicas() {
+                replica.expire_producers(model::Timestamp(before));
+            }
+        }
+    }
+
+    // ---- Connections.
+
+    async fn listen(self: Rc<Self>) -> std::io::Result<()> {
+        let listener = TcpListener::bind_shared(self.address).await?;
+        let core = self.clone();
+        let accepting = runtime::spawn(async move { core.accept(listener).await });
+        *self.accepting.borrow_mut() = Some(accepting);
+        Ok(())
+    }
+
+    async fn accept(self: Rc<Self>, listener: TcpListener) {
+        /// When the process has no descriptor left, it has to wait until one is free.
+        const RETRY_EVERY: Duration = Duration::from_millis(20);
+        loop {
+            let (stream, peer) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    runtime::sleep(RETRY_EVERY).await;
+                    continue;
+                }
+            };
+            let limit = self.config.connections.count_max;
+            if limit <= self.connections.borrow().len() {
+                tracing::warn!(%peer, limit, "a connection was refused: connections.count-max");
+                continue;
+            }
+            let number = self.connections_opened.get();
+            self.connections_opened.set(number + 1);
+            let core = self.clone();
+            let serving = runtime::spawn(async move {
+                connection::serve(core.clone(), stream, peer).await;
+                core.connections.borrow_mut().remove(&number);
+            });
+            self.connections.borrow_mut().insert(number, serving);
+        }
+    }
+
+    pub(crate) fn connections_count(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    pub(crate) fn connections_opened(&self) -> u64 {
+        self.connections_opened.get()
+    }
+
+    // ---- The end.
+
+    async fn stop(&self) -> Result<(), String> {
+        if let Some(accepting) = self.accepting.take() {
+            accepting.abort();
+        }
+        // What was appended is answered; what is still to come is not taken.
+        if let Some(owner) = self.owner.get() {
+            let deadline = runtime::now() + FAREWELL_MAX;
+            while 0 < self.counters.unanswered() && runtime::now() < deadline {
+                runtime::sleep(Duration::from_millis(5)).await;
+            }
+            for (_, connection) in std::mem::take(&mut *self.connections.borrow_mut()) {
+                connection.abort();
+            }
+            owner.resign();
+            owner.store().close().await.map_err(|error| error.to_string())?;
+        }
+        self.stopped.set(true);
+        Ok(())
+    }
+
+    pub(crate) async fn stopped(&self) {
+        self.stopped.wait_for(|stopped| stopped.then_some(())).await;
+    }
+
+    // ---- Logs change their journal at a start.
+
+    fn store_of(&self, journal: u32) -> Option<Rc<Store>> {
+        if journal == u32::from(self.id.0) {
+            return Some(self.owner().store().clone());
+        }
+        self.foreign.borrow().get(&journal).cloned()
+    }
+
+    async fn export(&self, journal: u32, partition: TopicPartition) -> CoreAnswer {
+        let exported = async {
+            let store = self.store_of(journal).ok_or("there is no such journal")?;
+            let log = store.log(partition).ok_or("there is no such log")?;
+            store.export(&log).await.map_err(|error| error.to_string())
+        };
+        let exported: Result<RecoveredLog, String> = exported.await;
+        CoreAnswer::Exported(exported.map(Box::new))
+    }
+
+    async fn adopt(&self, log: RecoveredLog) -> CoreAnswer {
+        match self.owner().store().adopt(log, DEFAULT_LOG).await {
+            Ok(_) => CoreAnswer::Done,
+            Err(error) => CoreAnswer::Failed(error.to_string()),
+        }
+    }
+
+    async fn leave(&self, journal: u32, partition: TopicPartition) -> CoreAnswer {
+        let left = async {
+            let store = self.store_of(journal).ok_or("there is no such journal")?;
+            let log = store.log(partition).ok_or("there is no such log")?;
+            store.leave(&log).await.map_err(|error| error.to_string())
+        };
+        let left: Result<(), String> = left.await;
+        left.map_or_else(CoreAnswer::Failed, |()| CoreAnswer::Done)
+    }
+
+    async fn retire(&self, journal: u32) -> CoreAnswer {
+        let Some(store) = self.foreign.borrow_mut().remove(&journal) else {
+            return CoreAnswer::Failed(format!("journal {journal} is not a foreign one"));
+        };
+        match store.retire().await {
+            Ok(()) => CoreAnswer::Done,
+            Err(error) => CoreAnswer::Failed(error.to_string()),
+        }
+    }
+}
+
+/// Until the topic is known that the log belongs to.
+pub(crate) const DEFAULT_LOG: LogOptions =
+    LogOptions { segment_bytes_max: 1 << 30, index_interval_bytes: 4096, is_alone: true };

@@ -1,0 +1,129 @@
+//! What goes wrong, as Kafka's clients are told.
+
+use coordinator::{NameError, TopicRefused};
+use model::record_batch::BatchError;
+use replication::{AppendRefused, ReadRefused, SequenceError, WaitError};
+use storage::{AppendError, ReadError};
+use wire::{ErrorCode, Text};
+
+/// A code for the client's program, and a sentence for its user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Text,
+}
+
+impl Failure {
+    pub(crate) fn new(code: ErrorCode, message: impl std::fmt::Display) -> Failure {
+        Failure { code, message: Text::from(message.to_string()) }
+    }
+
+    pub(crate) fn unknown_partition() -> Failure {
+        Failure::new(
+            ErrorCode::UnknownTopicOrPartition,
+            "This server does not host this topic-partition.",
+        )
+    }
+}
+
+impl From<BatchError> for Failure {
+    fn from(error: BatchError) -> Failure {
+        let code = match error {
+            BatchError::LengthTooSmall { .. }
+            | BatchError::UnknownMagic { .. }
+            | BatchError::CrcMismatch { .. } => ErrorCode::CorruptMessage,
+            BatchError::Empty
+            | BatchError::Truncated { .. }
+            | BatchError::OldMagic { .. }
+            | BatchError::TrailingBytes { .. }
+            | BatchError::BaseOffset { .. }
+            | BatchError::RecordsCount { .. }
+            | BatchError::ControlBatch
+            | BatchError::ProducerStamp { .. }
+            | BatchError::Record { .. }
+            | BatchError::TrailingRecords { .. }
+            | BatchError::Compressed => ErrorCode::InvalidRecord,
+            BatchError::LogAppendTime | BatchError::TimestampOutOfRange { .. } => {
+                ErrorCode::InvalidTimestamp
+            }
+            BatchError::UnknownCompression { .. } => ErrorCode::UnsupportedCompressionType,
+        };
+        Failure::new(code, error)
+    }
+}
+
+impl From<AppendRefused> for Failure {
+    fn from(refused: AppendRefused) -> Failure {
+        let code = match &refused {
+            AppendRefused::NotLeading { .. } => ErrorCode::NotLeaderOrFollower,
+            AppendRefused::Sequence(SequenceError::OldEpoch { .. }) => {
+                ErrorCode::InvalidProducerEpoch
+            }
+            AppendRefused::Sequence(
+                SequenceError::NewEpoch { .. } | SequenceError::OutOfOrder { .. },
+            ) => ErrorCode::OutOfOrderSequenceNumber,
+            AppendRefused::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendRefused::Log(
+                AppendError::Stopped(_)
+                | AppendError::NoSpace { .. }
+                | AppendError::Doubtful { .. },
+            ) => ErrorCode::KafkaStorageError,
+            AppendRefused::Log(AppendError::Uncommitted { .. }) => ErrorCode::NotEnoughReplicas,
+            AppendRefused::Log(AppendError::Fenced { .. }) => ErrorCode::NotLeaderOrFollower,
+        };
+        Failure::new(code, refused)
+    }
+}
+
+impl From<WaitError> for Failure {
+    fn from(error: WaitError) -> Failure {
+        let code = match error {
+            WaitError::EpochOver => ErrorCode::NotLeaderOrFollower,
+            WaitError::Stopped => ErrorCode::KafkaStorageError,
+        };
+        Failure::new(code, error)
+    }
+}
+
+impl From<ReadError> for Failure {
+    fn from(error: ReadError) -> Failure {
+        let code = match &error {
+            ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+            ReadError::Io { .. } | ReadError::Damaged { .. } => ErrorCode::KafkaStorageError,
+        };
+        Failure::new(code, error)
+    }
+}
+
+impl From<ReadRefused> for Failure {
+    fn from(refused: ReadRefused) -> Failure {
+        match refused {
+            ReadRefused::Fenced { .. } => Failure::new(ErrorCode::FencedLeaderEpoch, refused),
+            ReadRefused::UnknownEpoch { .. } => {
+                Failure::new(ErrorCode::UnknownLeaderEpoch, refused)
+            }
+            ReadRefused::Log(error) => error.into(),
+        }
+    }
+}
+
+impl From<TopicRefused> for Failure {
+    fn from(refused: TopicRefused) -> Failure {
+        let code = match &refused {
+            TopicRefused::Name(
+                NameError::Empty
+                | NameError::Dots { .. }
+                | NameError::TooLong { .. }
+                | NameError::Character { .. }
+                | NameError::Reserved { .. },
+            )
+            | TopicRefused::Collides { .. } => ErrorCode::InvalidTopicException,
+            TopicRefused::Exists { .. } => ErrorCode::TopicAlreadyExists,
+            TopicRefused::Partitions { .. } => ErrorCode::InvalidPartitions,
+            TopicRefused::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
+            TopicRefused::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
+            TopicRefused::Config(_) => ErrorCode::InvalidConfig,
+        };
+        Failure::new(code, refused)
+    }
+}

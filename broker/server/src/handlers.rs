@@ -1,0 +1,129 @@
+//! What is done with each request.
+
+mod api_versions;
+mod configs;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod fetch;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod produce;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use runtime::sync::budget::Share;
+use storage::FileSlice;
+use wire::{ApiKey, DecodeError, ErrorCode, Frame, Request, RequestPrefix, Response};
+
+use crate::core::Core;
+
+/// What comes of a request.
+pub(crate) enum Outcome {
+    Send(Answer),
+    /// The client has asked for no answer.
+    Nothing,
+    /// The client can only be told by ending the connection.
+    Close(&'static str),
+}
+
+/// An answer that can be sent.
+pub(crate) struct Answer {
+    pub(crate) frame: Frame,
+    /// What the frame's external pieces stand for, by their tokens.
+    pub(crate) files: Vec<FileSlice>,
+    /// Of the core's, for what the answer holds on to.
+    pub(crate) _memory: Option<Share>,
+}
+
+pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// Begins with a request. What has to be in the order of arrival has happened when this returns;
+/// the future is run when all answers before are sent. An error ends the connection.
+pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFuture, DecodeError> {
+    let prefix = RequestPrefix::read(frame)?;
+    let RequestPrefix { api_version: version, correlation_id, .. } = prefix;
+    let api = match prefix.api() {
+        Ok(api) => api,
+        Err(DecodeError::UnsupportedVersion { api_key: ApiKey::ApiVersions, .. }) => {
+            // Kafka compatibility 3.1: version 0 with the range, from which clients choose again.
+            let response = api_versions::table(ErrorCode::UnsupportedVersion);
+            return Ok(ready(send(response, 0, correlation_id)));
+        }
+        Err(error) => return Err(error),
+    };
+    core.counters.note_request(api);
+    let (_, request) = wire::decode_request(frame)?;
+    let core = core.clone();
+    let respond = move |response: Response| send(response, version, correlation_id);
+    Ok(match request {
+        // In the order of arrival, and then waited for.
+        Request::Produce(request) => {
+            let produced = produce::begin(&core, version, request);
+            Box::pin(async move {
+                match produced.await {
+                    produce::Produced::Answer(response) => respond(response.into()),
+                    produce::Produced::Unacknowledged => Outcome::Nothing,
+                    produce::Produced::Failed => {
+                        Outcome::Close("a batch without acknowledgement was refused")
+                    }
+                }
+            })
+        }
+        // One after the other, each when all before it are answered.
+        Request::Fetch(request) => Box::pin(async move {
+            let fetched = fetch::handle(&core, version, request).await;
+            let files = fetched.files;
+            match send(fetched.response.into(), version, correlation_id) {
+                Outcome::Send(answer) => {
+                    Outcome::Send(Answer { files, _memory: fetched.memory, ..answer })
+                }
+                other => other,
+            }
+        }),
+        Request::ListOffsets(request) => {
+            Box::pin(
+                async move { respond(list_offsets::handle(&core, version, request).await.into()) },
+            )
+        }
+        // Before anything that comes after them on the connection.
+        Request::Metadata(request) => {
+            ready(respond(metadata::handle(&core, version, request).await.into()))
+        }
+        Request::CreateTopics(request) => {
+            ready(respond(create_topics::handle(&core, request).await.into()))
+        }
+        Request::DeleteTopics(request) => {
+            ready(respond(delete_topics::handle(&core, version, request).await.into()))
+        }
+        Request::InitProducerId(request) => {
+            ready(respond(init_producer_id::handle(&core, request).await.into()))
+        }
+        Request::ApiVersions(request) => ready(respond(api_versions::handle(version, &request))),
+        Request::DescribeConfigs(request) => {
+            ready(respond(describe_configs::handle(&core, &request).into()))
+        }
+        Request::DescribeCluster(request) => {
+            ready(respond(describe_cluster::handle(&core, &request).into()))
+        }
+    })
+}
+
+fn ready(outcome: Outcome) -> OutcomeFuture {
+    Box::pin(std::future::ready(outcome))
+}
+
+fn send(response: Response, version: i16, correlation_id: i32) -> Outcome {
+    match response.encode(version, correlation_id) {
+        Ok(frame) => Outcome::Send(Answer { frame, files: Vec::new(), _memory: None }),
+        Err(error) => {
+            tracing::error!(%error, api = %response.api_key(), version, "an answer of ours");
+            Outcome::Close("an answer cannot be written")
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Fetch: batches from some partitions, waiting until there are enough.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use model::{Offset, TopicPartition};
+use replication::{Isolation, ReadFrom};
+use runtime::sync::budget::Share;
+use runtime::{CoreId, Instant};
+use storage::{FileSlice, Slice};
+use wire::fetch::{FetchPartition, FetchableTopicResponse, PartitionData};
+use wire::{ErrorCode, FetchRequest, FetchResponse, Records};
+
+use crate::call::{CoreAnswer, CoreRequest, PartitionRead, ReadResult, WatchCall, WatchId};
+use crate::core::Core;
+use crate::failure::Failure;
+
+/// From here on topics are named by their ids (KIP-516).
+const IDS_VERSION_MIN: i16 = 13;
+/// From here on a client understands zstd.
+const ZSTD_VERSION_MIN: i16 = 10;
+
+pub(super) struct Fetched {
+    pub(super) response: FetchResponse,
+    pub(super) files: Vec<FileSlice>,
+    pub(super) memory: Option<Share>,
+}
+
+/// One partition of the request, in its order.
+struct Wanted {
+    topic: usize,
+    asked: FetchPartition,
+    place: Result<(TopicPartition, CoreId), Failure>,
+}
+
+type Outcomes = Vec<Result<ReadResult, Failure>>;
+
+pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest) -> Fetched {
+    let none = |error_code| Fetched {
+        response: FetchResponse { error_code, ..Default::default() },
+        files: Vec::new(),
+        memory: None,
+    };
+    // No session is ever made, so none can be named (KIP-227).
+    if request.session_id != 0 {
+        return none(ErrorCode::FetchSessionIdNotFound);
+    }
+    let isolation = match request.isolation_level {
+        0 => Isolation::ReadUncommitted,
+        1 => Isolation::ReadCommitted,
+        _ => return none(ErrorCode::InvalidRequest),
+    };
+    let wanted = resolve(core, version, &request);
+    let limit = core.config.connections.fetch_bytes_max;
+    let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limit);
+    let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+    let deadline = runtime::now() + wait;
+    loop {
+        let mut memory = core.fetch_bytes.take(bytes_max).await;
+        let outcomes = read(core, &wanted, bytes_max, isolation).await;
+        let size_bytes: usize = outcomes.iter().flatten().map(ReadResult::size_bytes).sum();
+        let has_failed = outcomes.iter().any(Result::is_err);
+        let is_enough = bytes_min <= size_bytes || has_failed || wanted.is_empty();
+        if is_enough || deadline <= runtime::now() {
+            memory.shrink_to(size_bytes);
+            return respond(version, &request, wanted, outcomes, isolation, memory);
+        }
+        // What was read is let go of while waiting.
+        let ends = outcomes.iter().flatten().map(|result| match isolation {
+            Isolation::ReadUncommitted => result.high_watermark,
+            Isolation::ReadCommitted => result.last_stable,
+        });
+        let ends: Vec<_> = ends.collect();
+        drop((outcomes, memory));
+        wait_for_more(core, &wanted, &ends, isolation, deadline).await;
+    }
+}
+
+fn resolve(core: &Core, version: i16, request: &FetchRequest) -> Vec<Wanted> {
+    let image = core.image();
+    let mut wanted = Vec::new();
+    for (number, topic) in request.topics.iter().enumerate() {
+        let (found, unknown) = if version < IDS_VERSION_MIN {
+            (image.topic(&topic.topic), Failure::unknown_partition())
+        } else {
+            let unknown = Failure::new(ErrorCode::UnknownTopicId, "There is no such topic.");
+            (image.topic_by_id(topic.topic_id), unknown)
+        };
+        for asked in &topic.partitions {
+            let place = match found {
+                Some(found) => {
+                    found.partition(asked.partition).ok_or_else(Failure::unknown_partition)
+                }
+                None => Err(unknown.clone()),
+            };
+            wanted.push(Wanted { topic: number, asked: asked.clone(), place });
+        }
+    }
+    wanted
+}
+
+/// Reads from all owners at once, and keeps what fits, in the order of the request. The first batch
+/// of all is kept whatever its size, so that no consumer gets stuck (KIP-74).
+async fn read(
+    core: &Rc<Core>,
+    wanted: &[Wanted],
+    bytes_max: usize,
+    isolation: Isolation,
+) -> Outcomes {
+    let mut by_owner: BTreeMap<CoreId, (Vec<usize>, Vec<PartitionRead>)> = BTreeMap::new();
+    for (number, Wanted { asked, place, .. }) in wanted.iter().enumerate() {
+        let Ok((partition, owner)) = place else { continue };
+        let of_partition = usize::try_from(asked.partition_max_bytes).unwrap_or(0);
+        let from = ReadFrom {
+            leader_epoch: asked.current_leader_epoch,
+            offset: asked.fetch_offset,
+            bytes_max: of_partition.min(bytes_max),
+            at_least_one_batch: true,
+            isolation,
+        };
+        let (numbers, reads) = by_owner.entry(*owner).or_default();
+        numbers.push(number);
+        reads.push(PartitionRead { partition: *partition, from });
+    }
+    let calls: Vec<_> = by_owner
+        .into_iter()
+        .map(|(owner, (numbers, reads))| {
+            (numbers, core.mesh().call(owner, CoreRequest::Read(reads)))
+        })
+        .collect();
+    let mut outcomes: Outcomes = wanted
+        .iter()
+        .map(|wanted| match &wanted.place {
+            Ok(_) => Err(Failure::new(ErrorCode::NotLeaderOrFollower, "the broker is stopping")),
+            Err(failure) => Err(failure.clone()),
+        })
+        .collect();
+    for (numbers, call) in calls {
+        if let Ok(CoreAnswer::Read(results)) = call.await {
+            for (number, result) in numbers.into_iter().zip(results) {
+                outcomes[number] = result;
+            }
+        }
+    }
+    let mut left_bytes = bytes_max;
+    let mut is_first = true;
+    for (wanted, outcome) in wanted.iter().zip(&mut outcomes) {
+        let Ok(result) = outcome else { continue };
+        let size_bytes = result.size_bytes();
+        let of_partition = usize::try_from(wanted.asked.partition_max_bytes).unwrap_or(0);
+        let fits = size_bytes <= left_bytes && size_bytes <= of_partition.max(1);
+        if fits || (is_first && 0 < size_bytes) {
+            left_bytes = left_bytes.saturating_sub(size_bytes);
+            is_first &= size_bytes == 0;
+        } else {
+            result.slices.clear();
+        }
+    }
+    outcomes
+}
+
+/// Waits until there may be more, or the deadline has come.
+async fn wait_for_more(
+    core: &Rc<Core>,
+    wanted: &[Wanted],
+    ends: &[Offset],
+    isolation: Isolation,
+    deadline: Instant,
+) {
+    let mut by_owner: BTreeMap<CoreId, Vec<(TopicPartition, Offset)>> = BTreeMap::new();
+    for (wanted, end) in wanted.iter().zip(ends) {
+        if let Ok((partition, owner)) = &wanted.place {
+            by_owner.entry(*owner).or_default().push((*partition, *end));
+        }
+    }
+    let (id, woken) = core.open_watch();
+    let owners = by_owner.keys().copied().collect();
+    let _registered = Registered { core: core.clone(), id, owners };
+    for (owner, partitions) in by_owner {
+        let call = WatchCall { id, partitions, isolation };
+        // The owner's answer says no more than that it has taken note.
+        drop(core.mesh().call(owner, CoreRequest::Watch(call)));
+    }
+    let left = deadline.since(runtime::now());
+    let _ = runtime::timeout(left, woken).await;
+}
+
+/// A watch that is closed when nobody waits any more, also if the connection has ended.
+struct Registered {
+    core: Rc<Core>,
+    id: WatchId,
+    owners: Vec<CoreId>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.core.close_watch(self.id);
+        for owner in &self.owners {
+            drop(self.core.mesh().call(*owner, CoreRequest::Unwatch(self.id)));
+        }
+    }
+}
+
+fn respond(
+    version: i16,
+    request: &FetchRequest,
+    wanted: Vec<Wanted>,
+    outcomes: Outcomes,
+    isolation: Isolation,
+    memory: Share,
+) -> Fetched {
+    let mut files = Vec::new();
+    let mut responses: Vec<FetchableTopicResponse> = request
+        .topics
+        .iter()
+        .map(|topic| FetchableTopicResponse {
+            topic: topic.topic.clone(),
+            topic_id: topic.topic_id,
+            ..Default::default()
+        })
+        .collect();
+    for (wanted, outcome) in wanted.into_iter().zip(outcomes) {
+        let partition_index = wanted.asked.partition;
+        let data = match outcome {
+            Ok(result) if version < ZSTD_VERSION_MIN && holds_zstd(&result) => {
+                failed(ErrorCode::UnsupportedCompressionType)
+            }
+            Ok(result) => found(result, isolation, &mut files),
+            Err(failure) => failed(failure.code),
+        };
+        let data = PartitionData { partition_index, ..data };
+        responses[wanted.topic].partitions.push(data);
+    }
+    let response = FetchResponse { responses, ..Default::default() };
+    Fetched { response, files, memory: Some(memory) }
+}
+
+fn found(result: ReadResult, isolation: Isolation, files: &mut Vec<FileSlice>) -> PartitionData {
+    let mut records = Records::new();
+    for slice in result.slices {
+        match slice {
+            Slice::Memory(bytes) => records.push_bytes(bytes),
+            Slice::File(slice) => {
+                records.push_external(files.len() as u64, slice.size_bytes);
+                files.push(slice);
+            }
+        }
+    }
+    PartitionData {
+        error_code: ErrorCode::None,
+        high_watermark: result.high_watermark,
+        last_stable_offset: result.last_stable,
+        log_start_offset: result.log_start,
+        // Null for who does not ask; without transactions none was aborted.
+        aborted_transactions: match isolation {
+            Isolation::ReadUncommitted => None,
+            Isolation::ReadCommitted => Some(Vec::new()),
+        },
+        records: Some(records),
+        ..Default::default()
+    }
+}
+
+fn failed(error_code: ErrorCode) -> PartitionData {
+    PartitionData {
+        error_code,
+        high_watermark: Offset::NONE,
+        last_stable_offset: Offset::NONE,
+        log_start_offset: Offset::NONE,
+        aborted_transactions: None,
+        records: Some(Records::new()),
+        ..Default::default()
+    }
+}
+
+/// Whether the first batch is compressed in a way that old clients cannot read.
+fn holds_zstd(result: &ReadResult) -> bool {
+    use model::record_batch::{BatchHeader, Compression};
+    let Some(Slice::Memory(bytes)) = result.slices.first() else { return false };
+    BatchHeader::read(bytes)
+        .and_then(|header| header.compression())
+        .is_ok_and(|compression| compression == Compression::Zstd)
+}

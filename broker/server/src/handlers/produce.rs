@@ -1,0 +1,251 @@
+//! Produce: one batch for each of some partitions.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use coordinator::TimestampType;
+use model::record_batch::{
+    self, AppendRules, BatchError, BatchHeader, Compression, validate_from_client,
+};
+use model::{Offset, Timestamp, TopicPartition};
+use replication::Batch;
+use runtime::CoreId;
+use wire::produce::{
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
+};
+use wire::{ErrorCode, ProduceRequest, ProduceResponse, Text};
+
+use crate::call::{AppendCall, AppendOutcome, CoreAnswer, CoreRequest};
+use crate::core::Core;
+use crate::failure::Failure;
+use crate::image::TopicImage;
+
+const ACKS_NONE: i16 = 0;
+const ACKS_LEADER: i16 = 1;
+const ACKS_ALL: i16 = -1;
+
+pub(super) enum Produced {
+    Answer(ProduceResponse),
+    /// With acks=0 there is no answer,
+    Unacknowledged,
+    /// and an error can only be told by ending the connection.
+    Failed,
+}
+
+/// What becomes of one partition's batch.
+struct Part {
+    topic: usize,
+    index: usize,
+    log_append_time: Option<Timestamp>,
+}
+
+/// A batch's fate before its owner has seen it.
+struct Refused {
+    failure: Failure,
+    record: Option<i32>,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Refused {
+        Refused { failure, record: None }
+    }
+}
+
+impl From<BatchError> for Refused {
+    fn from(error: BatchError) -> Refused {
+        let record = match error {
+            BatchError::Record { index, .. } => Some(index),
+            BatchError::TimestampOutOfRange { index, .. } => index,
+            _ => None,
+        };
+        Refused { failure: error.into(), record }
+    }
+}
+
+/// Checks the batches and hands them to their owners, in the order of arrival. The future waits for
+/// what the request waits for.
+pub(super) fn begin(
+    core: &Rc<Core>,
+    version: i16,
+    request: ProduceRequest,
+) -> impl Future<Output = Produced> + use<> {
+    let ProduceRequest { acks, timeout_ms, topic_data, .. } = request;
+    let image = core.image();
+    let mut responses = Vec::with_capacity(topic_data.len());
+    type Batches = (Vec<Part>, Vec<(TopicPartition, Batch)>);
+    let mut calls: BTreeMap<CoreId, Batches> = BTreeMap::new();
+    for (topic_number, data) in topic_data.into_iter().enumerate() {
+        let topic = image.topic(&data.name);
+        let mut partition_responses = Vec::with_capacity(data.partition_data.len());
+        for (number, data) in data.partition_data.into_iter().enumerate() {
+            let index = data.index;
+            let checked = check(topic, data, acks, version);
+            partition_responses.push(match checked {
+                Ok((partition, owner, batch, log_append_time)) => {
+                    let part = Part { topic: topic_number, index: number, log_append_time };
+                    let (parts, batches) = calls.entry(owner).or_default();
+                    parts.push(part);
+                    batches.push((partition, batch));
+                    PartitionProduceResponse { index, ..answer(Err(pending()), None) }
+                }
+                Err(refused) => PartitionProduceResponse { index, ..refusal(refused) },
+            });
+        }
+        responses.push(TopicProduceResponse { name: data.name, partition_responses });
+    }
+    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+    let wait = acks != ACKS_NONE;
+    let calls: Vec<_> = calls
+        .into_iter()
+        .map(|(owner, (parts, batches))| {
+            let call = AppendCall { batches, wait, timeout };
+            (parts, core.mesh().call(owner, CoreRequest::Append(call)))
+        })
+        .collect();
+    async move {
+        for (parts, call) in calls {
+            let outcomes = match call.await {
+                Ok(CoreAnswer::Appended(outcomes)) => outcomes,
+                Ok(other) => unreachable!("not an answer to this: {other:?}"),
+                Err(_) => parts.iter().map(|_| Err(stopping())).collect(),
+            };
+            assert_eq!(parts.len(), outcomes.len(), "an outcome for every batch");
+            for (part, outcome) in parts.iter().zip(outcomes) {
+                let slot = &mut responses[part.topic].partition_responses[part.index];
+                let index = slot.index;
+                *slot = PartitionProduceResponse { index, ..answer(outcome, part.log_append_time) };
+            }
+        }
+        if wait {
+            return Produced::Answer(ProduceResponse { responses, ..Default::default() });
+        }
+        let mut partitions = responses.iter().flat_map(|topic| &topic.partition_responses);
+        if partitions.any(|partition| partition.error_code.is_error()) {
+            return Produced::Failed;
+        }
+        Produced::Unacknowledged
+    }
+}
+
+/// Overwritten by the owner's answer.
+fn pending() -> Failure {
+    Failure::new(ErrorCode::UnknownServerError, "no answer yet")
+}
+
+fn stopping() -> Failure {
+    Failure::new(ErrorCode::NotLeaderOrFollower, "the broker is stopping")
+}
+
+type Checked = (TopicPartition, CoreId, Batch, Option<Timestamp>);
+
+/// Everything that can be said of a batch without its partition's owner.
+fn check(
+    topic: Option<&Arc<TopicImage>>,
+    data: PartitionProduceData,
+    acks: i16,
+    version: i16,
+) -> Result<Checked, Refused> {
+    if !matches!(acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL) {
+        let text = format!("acks {acks}: choose 0, 1 or -1 (all)");
+        return Err(Failure::new(ErrorCode::InvalidRequiredAcks, text).into());
+    }
+    let topic = topic.ok_or_else(Failure::unknown_partition)?;
+    let (partition, owner) = topic.partition(data.index).ok_or_else(Failure::unknown_partition)?;
+    let configs = &topic.configs;
+    let insync_min = configs.insync_replicas_min();
+    if acks == ACKS_ALL && 1 < insync_min {
+        let text = format!("min.insync.replicas is {insync_min}, and there is one copy");
+        return Err(Failure::new(ErrorCode::NotEnoughReplicas, text).into());
+    }
+    let bytes = data.records.unwrap_or_default();
+    let limit = configs.message_bytes_max();
+    if limit < bytes.len() {
+        let size = bytes.len();
+        let text = format!("a batch of {size} bytes: max.message.bytes is {limit}");
+        return Err(Failure::new(ErrorCode::MessageTooLarge, text).into());
+    }
+    let now = runtime::wall_clock_ms();
+    let sets_time = configs.timestamp_type() == TimestampType::LogAppendTime;
+    let rules = AppendRules {
+        keys_required: false,
+        // A broker that sets the time does not ask for the producer's.
+        timestamp_min: Timestamp(match sets_time {
+            true => i64::MIN,
+            false => now.saturating_sub(configs.timestamp_before_max_ms()),
+        }),
+        timestamp_max: Timestamp(match sets_time {
+            true => i64::MAX,
+            false => now.saturating_add(configs.timestamp_after_max_ms()),
+        }),
+    };
+    let validated = validate_from_client(&bytes, rules)?;
+    if validated.header.is_transactional() {
+        let text = "transactions are not supported yet";
+        return Err(Failure::new(ErrorCode::InvalidTxnState, text).into());
+    }
+    const ZSTD_VERSION_MIN: i16 = 7;
+    if validated.header.compression()? == Compression::Zstd && version < ZSTD_VERSION_MIN {
+        let text = format!("zstd needs Produce {ZSTD_VERSION_MIN} or later, not {version}");
+        return Err(Failure::new(ErrorCode::UnsupportedCompressionType, text).into());
+    }
+    if sets_time {
+        let now = Timestamp(now);
+        let batch = patched(&bytes, |batch| record_batch::set_log_append_time(batch, now));
+        return Ok((partition, owner, batch, Some(now)));
+    }
+    let batch = match validated.max_timestamp_to_patch() {
+        Some(time) => patched(&bytes, |batch| record_batch::set_max_timestamp(batch, time)),
+        None => Batch { header: validated.header, bytes },
+    };
+    Ok((partition, owner, batch, None))
+}
+
+/// A copy of the batch with a change in its header.
+fn patched(bytes: &Bytes, patch: impl FnOnce(&mut [u8])) -> Batch {
+    let mut copy = BytesMut::from(&bytes[..]);
+    patch(&mut copy);
+    let bytes = copy.freeze();
+    let header = BatchHeader::read(&bytes).expect("it was valid before");
+    Batch { header, bytes }
+}
+
+fn refusal(Refused { failure, record }: Refused) -> PartitionProduceResponse {
+    let mut response = answer(Err(failure), None);
+    // KIP-467: the client fails this record and sends the others again.
+    response.record_errors = record
+        .map(|batch_index| BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: response.error_message.clone(),
+        })
+        .into_iter()
+        .collect();
+    response
+}
+
+/// The response without its index.
+fn answer(
+    outcome: Result<AppendOutcome, Failure>,
+    log_append_time: Option<Timestamp>,
+) -> PartitionProduceResponse {
+    let (error_code, error_message, base_offset, log_start_offset) = match &outcome {
+        Ok(outcome) => (ErrorCode::None, None, outcome.base_offset, outcome.log_start),
+        Err(failure) => (failure.code, Some(failure.message.clone()), Offset::NONE, Offset::NONE),
+    };
+    let log_append_time_ms = match (outcome, log_append_time) {
+        // Of a duplicate, the time at which it was first appended.
+        (Ok(outcome), Some(_)) => outcome.max_timestamp,
+        _ => Timestamp::NONE,
+    };
+    PartitionProduceResponse {
+        error_code,
+        base_offset,
+        log_append_time_ms,
+        log_start_offset,
+        error_message: error_message.map(|message: Text| message),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,175 @@
+//! What the broker counts, as text for Prometheus (exposition format 0.0.4).
+
+mod http;
+mod text;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use model::TopicPartition;
+use runtime::CoreId;
+use storage::{Durability, Durations};
+use wire::{ApiKey, Text};
+
+use crate::core::Core;
+
+pub(crate) use http::serve;
+
+/// What the connections of a core count.
+#[derive(Debug, Default)]
+pub(crate) struct ConnectionCounters {
+    unanswered: Rc<Cell<usize>>,
+    requests: Cell<[u64; APIS_COUNT]>,
+    received_bytes: Cell<u64>,
+    sent_bytes: Cell<u64>,
+}
+
+const APIS_COUNT: usize = ApiKey::ALL.len();
+
+/// A request that has no answer yet, of a core and of a connection.
+pub(crate) struct Unanswered {
+    counts: [Rc<Cell<usize>>; 2],
+}
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        for count in &self.counts {
+            count.set(count.get() - 1);
+        }
+    }
+}
+
+impl ConnectionCounters {
+    pub(crate) fn begin_request(&self, of_connection: &Rc<Cell<usize>>) -> Unanswered {
+        let counts = [self.unanswered.clone(), of_connection.clone()];
+        for count in &counts {
+            count.set(count.get() + 1);
+        }
+        Unanswered { counts }
+    }
+
+    pub(crate) fn note_request(&self, api: ApiKey) {
+        let mut requests = self.requests.get();
+        let index = ApiKey::ALL.iter().position(|known| *known == api).expect("it is one of all");
+        requests[index] += 1;
+        self.requests.set(requests);
+    }
+
+    pub(crate) fn unanswered(&self) -> usize {
+        self.unanswered.get()
+    }
+
+    pub(crate) fn note_received(&self, bytes: usize) {
+        self.received_bytes.set(self.received_bytes.get() + bytes as u64);
+    }
+
+    pub(crate) fn note_sent(&self, bytes: usize) {
+        self.sent_bytes.set(self.sent_bytes.get() + bytes as u64);
+    }
+}
+
+/// What one core counts, at one moment.
+#[derive(Clone, Debug)]
+pub(crate) struct CoreMetrics {
+    pub(crate) core: CoreId,
+    cpu_seconds: f64,
+    streams: [StreamCounts; 2],
+    durable_flushes: u64,
+    checkpoint_flushes: u64,
+    checkpoints: u64,
+    checkpoint_duration: Durations,
+    carry_bytes: u64,
+    segment_bytes: u64,
+    read_bytes: u64,
+    journal_waiting_bytes: usize,
+    journal_replay_bytes: u64,
+    tail_bytes: usize,
+    requests: [u64; APIS_COUNT],
+    requests_unanswered: usize,
+    request_bytes_free: usize,
+    fetch_bytes_free: usize,
+    received_bytes: u64,
+    sent_bytes: u64,
+    connections: usize,
+    connections_opened: u64,
+    watches: usize,
+    appends_waiting: usize,
+    producers: usize,
+    partitions: BTreeMap<TopicPartition, PartitionCounts>,
+}
+
+#[derive(Clone, Debug)]
+struct StreamCounts {
+    durability: Durability,
+    commits: u64,
+    bytes: u64,
+    records: u64,
+    latency: Durations,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PartitionCounts {
+    busy_nanos: u64,
+    log_end: i64,
+    durability: Durability,
+}
+
+impl CoreMetrics {
+    pub(crate) fn of(core: &Core) -> CoreMetrics {
+        let owner = core.owner();
+        let store = owner.store();
+        let metrics = store.metrics();
+        let stream = |durability: Durability| {
+            let stream = metrics.stream(durability);
+            StreamCounts {
+                durability,
+                commits: stream.commits.get(),
+                bytes: stream.bytes.get(),
+                records: stream.records.get(),
+                latency: stream.latency.borrow().clone(),
+            }
+        };
+        let replicas = owner.replicas();
+        let partitions = replicas.iter().map(|replica| {
+            let counts = PartitionCounts {
+                busy_nanos: replica.busy_nanos(),
+                log_end: replica.progress().log_end.0,
+                durability: replica.log().durability(),
+            };
+            (replica.partition(), counts)
+        });
+        let cpu = runtime::host::thread_cpu_time().as_nanos();
+        let counters = &core.counters;
+        CoreMetrics {
+            core: core.id,
+            cpu_seconds: std::time::Duration::from_nanos(cpu).as_secs_f64(),
+            streams: [stream(Durability::Durable), stream(Durability::Relaxed)],
+            durable_flushes: metrics.durable_flushes.get(),
+            checkpoint_flushes: metrics.checkpoint_flushes.get(),
+            checkpoints: metrics.checkpoints.get(),
+            checkpoint_duration: metrics.checkpoint_duration.borrow().clone(),
+            carry_bytes: metrics.carry_bytes.get(),
+            segment_bytes: metrics.segment_bytes.get(),
+            read_bytes: metrics.read_bytes.get(),
+            journal_waiting_bytes: store.waiting_bytes(),
+            journal_replay_bytes: store.replay_bytes(),
+            tail_bytes: store.tail_bytes(),
+            requests: counters.requests.get(),
+            requests_unanswered: counters.unanswered(),
+            request_bytes_free: core.request_bytes.free(),
+            fetch_bytes_free: core.fetch_bytes.free(),
+            received_bytes: counters.received_bytes.get(),
+            sent_bytes: counters.sent_bytes.get(),
+            connections: core.connections_count(),
+            connections_opened: core.connections_opened(),
+            watches: owner.watches_count(),
+            appends_waiting: replicas.iter().map(|replica| replica.waiting_count()).sum(),
+            producers: replicas.iter().map(|replica| replica.producers_count()).sum(),
+            partitions: partitions.collect(),
+        }
+    }
+}
+
+/// Names of topics, by which people know partitions.
+pub(crate) type TopicNames = BTreeMap<model::TopicId, Text>;

@@ -1,0 +1,334 @@
+//! The partitions that live on this core, and what other cores may ask of them.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use model::{BrokerId, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
+use replication::{Append, Isolation, Replica};
+use runtime::{JoinHandle, Reply};
+use storage::{Durability, ReadOutcome, Slice, Store, Vote};
+use wire::ErrorCode;
+
+use crate::call::{
+    AppendCall, AppendOutcome, CoreAnswer, FoundOffset, OffsetPlace, OffsetQuery, PartitionRead,
+    PartitionSpec, ReadResult, WatchCall, WatchId,
+};
+use crate::failure::Failure;
+use crate::image::ClusterImage;
+
+/// Counts the times this broker began a partition's log anew; with one copy, never.
+const INCARNATION: u64 = 1;
+
+pub(crate) struct Owner {
+    node: NodeId,
+    store: Rc<Store>,
+    batch_bytes_max: usize,
+    replicas: RefCell<BTreeMap<TopicPartition, Rc<Replica>>>,
+    watches: RefCell<BTreeMap<WatchId, Vec<JoinHandle<()>>>>,
+}
+
+impl Owner {
+    pub(crate) fn new(broker: BrokerId, store: Rc<Store>, batch_bytes_max: usize) -> Rc<Owner> {
+        Rc::new(Owner {
+            node: NodeId { broker, incarnation: INCARNATION },
+            store,
+            batch_bytes_max,
+            replicas: RefCell::default(),
+            watches: RefCell::default(),
+        })
+    }
+
+    pub(crate) fn store(&self) -> &Rc<Store> {
+        &self.store
+    }
+
+    pub(crate) fn batch_bytes_max(&self) -> usize {
+        self.batch_bytes_max
+    }
+
+    pub(crate) fn replicas(&self) -> Vec<Rc<Replica>> {
+        self.replicas.borrow().values().cloned().collect()
+    }
+
+    pub(crate) fn replica(&self, partition: TopicPartition) -> Result<Rc<Replica>, Failure> {
+        self.replicas.borrow().get(&partition).cloned().ok_or_else(Failure::unknown_partition)
+    }
+
+    // ---- Appends.
+
+    /// Appends in the order of the calls; answers when everything is flushed, or at once if nobody
+    /// waits for that.
+    pub(crate) fn append(self: &Rc<Self>, call: AppendCall, reply: Reply<CoreAnswer>) {
+        let AppendCall { batches, wait, timeout } = call;
+        let appending: Vec<Result<(Rc<Replica>, Append), Failure>> = batches
+            .into_iter()
+            .map(|(partition, batch)| {
+                let replica = self.replica(partition)?;
+                let append = replica.append(batch);
+                Ok((replica, append))
+            })
+            .collect();
+        runtime::spawn(async move {
+            let deadline = runtime::now() + timeout;
+            let mut outcomes = Vec::with_capacity(appending.len());
+            for append in appending {
+                let outcome = match append {
+                    Ok((replica, append)) if wait => {
+                        let left = deadline.since(runtime::now());
+                        let outcome = runtime::timeout(left, flushed(&replica, append)).await;
+                        outcome.unwrap_or_else(|_| {
+                            let message = "the flush did not end within the request's timeout";
+                            Err(Failure::new(ErrorCode::RequestTimedOut, message))
+                        })
+                    }
+                    Ok((replica, append)) => appended(&replica, append).await,
+                    Err(failure) => Err(failure),
+                };
+                outcomes.push(outcome);
+            }
+            reply.send(CoreAnswer::Appended(outcomes));
+        });
+    }
+
+    // ---- Reads.
+
+    /// Reads from memory at once, from disk with a wait.
+    pub(crate) fn read(self: &Rc<Self>, reads: Vec<PartitionRead>, reply: Reply<CoreAnswer>) {
+        let outcomes: Vec<_> = reads.iter().map(|read| self.read_one(read)).collect();
+        if outcomes.iter().all(|outcome| !matches!(outcome, Ok((_, ReadOutcome::Cold(_))))) {
+            let ready = outcomes.into_iter().map(|outcome| {
+                let (replica, outcome) = outcome?;
+                let ReadOutcome::Ready(slices) = outcome else { unreachable!("just seen") };
+                Ok(result_of(&replica, slices))
+            });
+            return reply.send(CoreAnswer::Read(ready.collect()));
+        }
+        runtime::spawn(async move {
+            let mut results = Vec::with_capacity(outcomes.len());
+            for outcome in outcomes {
+                results.push(match outcome {
+                    Err(failure) => Err(failure),
+                    Ok((replica, ReadOutcome::Ready(slices))) => Ok(result_of(&replica, slices)),
+                    Ok((replica, ReadOutcome::Cold(cold))) => match cold.run().await {
+                        Ok(slices) => Ok(result_of(&replica, slices)),
+                        Err(error) => Err(error.into()),
+                    },
+                });
+            }
+            reply.send(CoreAnswer::Read(results));
+        });
+    }
+
+    fn read_one(&self, read: &PartitionRead) -> Result<(Rc<Replica>, ReadOutcome), Failure> {
+        let replica = self.replica(read.partition)?;
+        let outcome = replica.read(&read.from)?;
+        Ok((replica, outcome))
+    }
+
+    /// Calls `wake` once when any of the partitions has come further, or has left.
+    pub(crate) fn watch(self: &Rc<Self>, call: WatchCall, wake: impl Fn() + Clone + 'static) {
+        let WatchCall { id, partitions, isolation } = call;
+        let mut tasks = Vec::with_capacity(partitions.len());
+        for (partition, known) in partitions {
+            let Ok(replica) = self.replica(partition) else {
+                wake();
+                continue;
+            };
+            let wake = wake.clone();
+            tasks.push(runtime::spawn(async move {
+                let moved = replica.wait_for(|progress| {
+                    let end = match isolation {
+                        Isolation::ReadUncommitted => progress.high_watermark,
+                        Isolation::ReadCommitted => progress.last_stable,
+                    };
+                    (known < end || !progress.is_leading).then_some(())
+                });
+                moved.await;
+                wake();
+            }));
+        }
+        self.watches.borrow_mut().insert(id, tasks);
+    }
+
+    pub(crate) fn unwatch(&self, id: WatchId) {
+        for task in self.watches.borrow_mut().remove(&id).unwrap_or_default() {
+            task.abort();
+        }
+    }
+
+    pub(crate) fn watches_count(&self) -> usize {
+        self.watches.borrow().len()
+    }
+
+    pub(crate) fn find_offsets(
+        self: &Rc<Self>,
+        queries: Vec<OffsetQuery>,
+        reply: Reply<CoreAnswer>,
+    ) {
+        let owner = self.clone();
+        runtime::spawn(async move {
+            let mut found = Vec::with_capacity(queries.len());
+            for query in queries {
+                found.push(owner.find_offset(query).await);
+            }
+            reply.send(CoreAnswer::Offsets(found));
+        });
+    }
+
+    async fn find_offset(&self, query: OffsetQuery) -> Result<FoundOffset, Failure> {
+        let replica = self.replica(query.partition)?;
+        replica.check_epoch(query.leader_epoch)?;
+        let progress = replica.progress();
+        let leader_epoch = progress.leader_epoch;
+        let place = |offset| FoundOffset { offset, timestamp: Timestamp::NONE, leader_epoch };
+        let found = match query.place {
+            OffsetPlace::Start => return Ok(place(progress.log_start)),
+            OffsetPlace::End => return Ok(place(replica.readable_end(query.isolation))),
+            OffsetPlace::Nowhere => None,
+            OffsetPlace::LatestTime => replica.find_latest_time(query.isolation).await?,
+            OffsetPlace::Time(time) => replica.find_time(time, query.isolation).await?,
+        };
+        Ok(match found {
+            Some(found) => FoundOffset {
+                offset: found.offset,
+                timestamp: found.timestamp,
+                leader_epoch: found.leader_epoch,
+            },
+            None => FoundOffset {
+                offset: Offset::NONE,
+                timestamp: Timestamp::NONE,
+                leader_epoch: LeaderEpoch::NONE,
+            },
+        })
+    }
+
+    // ---- Partitions come and go.
+
+    /// Opens partitions, creating those that are not there. All at once, so that they share the
+    /// journal's commits.
+    pub(crate) async fn open(
+        self: &Rc<Self>,
+        specs: Vec<PartitionSpec>,
+    ) -> Vec<Result<LeaderEpoch, Failure>> {
+        let opening: Vec<_> = specs
+            .into_iter()
+            .map(|spec| {
+                let owner = self.clone();
+                runtime::spawn(async move { owner.open_one(spec).await })
+            })
+            .collect();
+        let mut opened = Vec::with_capacity(opening.len());
+        for partition in opening {
+            opened.push(partition.await.map(|replica| replica.progress().leader_epoch));
+        }
+        opened
+    }
+
+    async fn open_one(&self, spec: PartitionSpec) -> Result<Rc<Replica>, Failure> {
+        let PartitionSpec { partition, is_durable, log: options } = spec;
+        if let Ok(replica) = self.replica(partition) {
+            return Ok(replica);
+        }
+        let storage_error = |error: &dyn std::fmt::Display| {
+            tracing::error!(%partition, %error, "a partition cannot be opened");
+            Failure::new(ErrorCode::KafkaStorageError, error)
+        };
+        let durability = if is_durable { Durability::Durable } else { Durability::Relaxed };
+        let log = match self.store.log(partition) {
+            Some(log) => {
+                log.set_options(options);
+                log
+            }
+            None => {
+                // The first leader's epoch is 0.
+                let vote = Vote {
+                    leader_epoch: LeaderEpoch::NONE,
+                    voted_for: self.node,
+                    is_committed: true,
+                };
+                self.store
+                    .create(partition, durability, vote, options)
+                    .await
+                    .map_err(|error| storage_error(&error))?
+            }
+        };
+        if log.durability() != durability && !log.is_doubtful() {
+            self.store
+                .set_durability(&log, durability)
+                .await
+                .map_err(|error| storage_error(&error))?;
+        }
+        let replica = Replica::open(log, self.node, self.batch_bytes_max)
+            .await
+            .map_err(|error| storage_error(&error))?;
+        self.replicas.borrow_mut().insert(partition, replica.clone());
+        Ok(replica)
+    }
+
+    pub(crate) async fn remove(self: &Rc<Self>, partitions: Vec<TopicPartition>) {
+        for partition in partitions {
+            let replica = self.replicas.borrow_mut().remove(&partition);
+            if let Some(replica) = &replica {
+                replica.resign();
+            }
+            if let Some(log) = self.store.log(partition)
+                && let Err(error) = self.store.remove(&log).await
+            {
+                tracing::error!(%partition, %error, "a partition cannot be removed");
+            }
+            // A checkpoint of the log may have asked the replica until now.
+            drop(replica);
+        }
+    }
+
+    /// Removes the logs of topics that do not exist any more.
+    pub(crate) async fn remove_all_but(self: &Rc<Self>, image: &Arc<ClusterImage>) {
+        let is_known = |partition: TopicPartition| {
+            partition == TopicPartition::CLUSTER_METADATA
+                || image
+                    .topic_by_id(partition.topic)
+                    .is_some_and(|topic| topic.partition(partition.partition).is_some())
+        };
+        let logs = self.store.logs();
+        let unknown = logs.iter().map(|log| log.partition()).filter(|log| !is_known(*log));
+        self.remove(unknown.collect()).await;
+    }
+
+    /// Nothing is appended any more.
+    pub(crate) fn resign(&self) {
+        for replica in self.replicas() {
+            replica.resign();
+        }
+    }
+}
+
+fn result_of(replica: &Replica, slices: Vec<Slice>) -> ReadResult {
+    let progress = replica.progress();
+    ReadResult {
+        log_start: progress.log_start,
+        high_watermark: progress.high_watermark,
+        last_stable: progress.last_stable,
+        slices,
+    }
+}
+
+async fn appended(replica: &Replica, append: Append) -> Result<AppendOutcome, Failure> {
+    let appended = append.await?;
+    Ok(AppendOutcome {
+        base_offset: appended.base_offset,
+        log_start: replica.progress().log_start,
+        max_timestamp: appended.max_timestamp,
+    })
+}
+
+async fn flushed(replica: &Replica, append: Append) -> Result<AppendOutcome, Failure> {
+    let appended = append.await?;
+    let progress = replica.wait_past(appended.leader_epoch, appended.next_offset).await?;
+    Ok(AppendOutcome {
+        base_offset: appended.base_offset,
+        log_start: progress.log_start,
+        max_timestamp: appended.max_timestamp,
+    })
+}
