@@ -31,7 +31,7 @@ pub enum AppendError {
     #[error(transparent)]
     Stopped(#[from] JournalStopped),
     /// Space for the partition's segment cannot be reserved, so the journal must not acknowledge it.
-    #[error("no space on disk for {partition}: {source}")]
+    #[error("cannot reserve space on disk for {partition}: {source}")]
     NoSpace {
         /// The partition.
         partition: TopicPartition,

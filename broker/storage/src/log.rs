@@ -28,7 +28,6 @@ use std::rc::Rc;
 use bytes::Bytes;
 use model::record_batch::BatchHeader;
 use model::{LeaderEpoch, LogIndex, Offset, TopicPartition};
-use runtime::File;
 use runtime::sync::budget::Budget;
 
 use crate::Durability;
@@ -166,7 +165,8 @@ struct State {
     /// Appended to since the last checkpoint.
     is_active: bool,
     has_new_names: bool,
-    entries_file: Option<Rc<File>>,
+    /// The `entries` file is there, under a name that is flushed or will be.
+    has_entries: bool,
     is_queued_for_writing: bool,
     is_queued_for_eviction: bool,
     has_left: bool,
@@ -381,6 +381,7 @@ impl Log {
     }
 
     fn count_uncommitted(&self, state: &mut State, uncommitted_bytes: usize) {
+        let uncommitted_bytes = if state.has_left { 0 } else { uncommitted_bytes };
         self.shared.note_uncommitted_bytes(state.uncommitted_bytes, uncommitted_bytes);
         state.uncommitted_bytes = uncommitted_bytes;
     }
@@ -570,9 +571,9 @@ impl Log {
         }
     }
 
-    /// Tells the core's budget how much memory the tail takes now.
+    /// Tells the core's budget how much memory the tail takes now; nothing once it has left.
     fn account_tail(&self, state: &mut State) {
-        let now = state.tail.memory_bytes();
+        let now = if state.has_left { 0 } else { state.tail.memory_bytes() };
         self.shared.note_tail_bytes(state.tail_bytes, now);
         state.tail_bytes = now;
     }

@@ -78,7 +78,7 @@ impl OpenCommit {
                 self.records_count += entry.batch().map_or(0, |batch| batch.offsets_count.into());
             }
             Content::Left => self.left_frames.push(*frame),
-            _ => {}
+            Content::Vote(_) | Content::Truncate { .. } | Content::Base | Content::Mark(_) => {}
         }
     }
 

@@ -101,6 +101,8 @@ impl Log {
         let entries = self.recent_range(state, restart.count..state.end.count);
         let late_bytes = entries.map(|entry| late_bytes(&entry)).sum::<usize>()
             + tail_bytes.saturating_sub(BLOCK_SIZE_BYTES);
+        // No carry holds a log that has left.
+        let late_bytes = if state.has_left { 0 } else { late_bytes };
         self.shared.note_late_bytes(state.late_bytes, late_bytes);
         state.late_bytes = late_bytes;
     }
@@ -123,6 +125,10 @@ impl Log {
         let mut state = self.state.borrow_mut();
         assert!(!std::mem::replace(&mut state.has_left, true), "a partition leaves once");
         let frame = Frame::left(self.partition, state.base_number);
+        // What the core counts of its logs must not count this one any more.
+        self.recount_late_bytes(&mut state);
+        self.account_tail(&mut state);
+        self.count_uncommitted(&mut state, 0);
         drop(state);
         self.shared.journal.push(Durability::Durable, &frame, &[], None);
     }

@@ -284,7 +284,7 @@ impl Log {
             is_stopped: false,
             is_active: true,
             has_new_names: false,
-            entries_file: None,
+            has_entries: 0 < restart.count,
             is_queued_for_writing: false,
             is_queued_for_eviction: false,
             has_left: false,

@@ -252,42 +252,33 @@ impl Log {
             let state = self.state.borrow();
             (state.entries_written, state.committed)
         };
-        if from < upto.count {
-            let file = self
-                .open_entries()
-                .await
-                .map_err(|source| self.stop("open the entries in", source))?;
-            let mut written = from;
-            while written < upto.count {
-                let mut records = Vec::new();
-                for entry in self.recent_range(&self.state.borrow(), written..upto.count) {
-                    records.extend_from_slice(&encode_record(&entry));
-                    if RECORDS_BYTES_MAX <= records.len() {
-                        break;
-                    }
+        let flushed = self.state.borrow().entries_flushed.count;
+        if flushed == upto.count {
+            return Ok(());
+        }
+        // Not kept open: with many partitions that would be many files.
+        let file =
+            self.open_entries().await.map_err(|source| self.stop("open the entries in", source))?;
+        let mut written = from;
+        while written < upto.count {
+            let mut records = Vec::new();
+            for entry in self.recent_range(&self.state.borrow(), written..upto.count) {
+                records.extend_from_slice(&encode_record(&entry));
+                if RECORDS_BYTES_MAX <= records.len() {
+                    break;
                 }
-                let count = (records.len() / RECORD_SIZE_BYTES) as u64;
-                file.write_all_at(
-                    Bytes::from(records),
-                    written * RECORD_SIZE_BYTES as u64,
-                    WriteMode::Cached,
-                )
+            }
+            let count = (records.len() / RECORD_SIZE_BYTES) as u64;
+            let position = written * RECORD_SIZE_BYTES as u64;
+            file.write_all_at(Bytes::from(records), position, WriteMode::Cached)
                 .await
                 .map_err(|source| self.stop("write the entries in", source))?;
-                written += count;
-            }
-            self.state.borrow_mut().entries_written = upto.count;
+            written += count;
         }
-        let flushed = self.state.borrow().entries_flushed.count;
-        if flushed < upto.count {
-            let file = self
-                .open_entries()
-                .await
-                .map_err(|source| self.stop("open the entries in", source))?;
-            self.sync(&file).await?;
-            self.write_applied(&upto).await?;
-            self.state.borrow_mut().entries_flushed = upto;
-        }
+        self.state.borrow_mut().entries_written = upto.count;
+        self.sync(&file).await?;
+        self.write_applied(&upto).await?;
+        self.state.borrow_mut().entries_flushed = upto;
         Ok(())
     }
 
@@ -330,15 +321,16 @@ impl Log {
         Ok(())
     }
 
-    pub(super) async fn open_entries(&self) -> io::Result<Rc<File>> {
-        if let Some(file) = &self.state.borrow().entries_file {
-            return Ok(file.clone());
+    pub(super) async fn open_entries(&self) -> io::Result<File> {
+        if !self.state.borrow().has_entries {
+            self.create_directory().await?;
         }
-        self.create_directory().await?;
         let file = File::open(self.directory.join("entries"), OpenOptions::CREATE).await?;
         let mut state = self.state.borrow_mut();
-        state.has_new_names = true;
-        Ok(state.entries_file.get_or_insert(Rc::new(file)).clone())
+        if !std::mem::replace(&mut state.has_entries, true) {
+            state.has_new_names = true;
+        }
+        Ok(file)
     }
 
     async fn sync(&self, file: &File) -> Result<(), JournalStopped> {
@@ -352,7 +344,6 @@ impl Log {
         if std::mem::take(&mut state.is_active) {
             return;
         }
-        state.entries_file = None;
         let State { segments, tail, .. } = &mut *state;
         for segment in segments.iter_mut().filter(|segment| !segment.is_sealed) {
             segment.writer = None;

@@ -9,6 +9,7 @@ use runtime::AlignedBuf;
 
 use super::Store;
 use crate::error::JournalStopped;
+use crate::format::frame::room_bytes;
 use crate::log::Log;
 
 /// Logs that are flushed at the same time.
@@ -64,7 +65,7 @@ impl Store {
             for log in self.logs() {
                 log.push_base(
                     &mut |frame, payload, note| {
-                        carry_bytes += frame.size_bytes as u64;
+                        carry_bytes += room_bytes(frame.size_bytes as usize) as u64;
                         push(frame, payload, note);
                     },
                     &mut scratch,

@@ -50,3 +50,27 @@ fn what_was_appended_is_read_back_before_and_after_a_restart() {
         expected
     });
 }
+
+/// What a core counts of its logs ends with them: otherwise deleted topics would eat up the room
+/// that admission leaves for carries (rule S2) and the memory for tails.
+#[test]
+fn a_log_that_is_removed_is_not_counted_any_more() {
+    lives(1, |directory, _, (): ()| async move {
+        let options = small_options(&directory, 1);
+        let (store, _) = open(&options, ALONE).await;
+        for number in 0..30 {
+            let log = store.create(partition(number), Durability::Durable, vote(0), ALONE);
+            let log = log.await.unwrap();
+            for n in 0..8 {
+                append(&log, 0, &batch(&[&value(n, 2000)], 1000)).await;
+            }
+            // Once with entries that no checkpoint has flushed, once with some in flight.
+            if number % 2 == 0 {
+                flushed(&log, log.ends().end_count).await;
+            }
+            store.remove(&log).await.unwrap();
+            assert_eq!(store.tail_bytes(), 0);
+            store.checkpoint().await.unwrap();
+        }
+    });
+}

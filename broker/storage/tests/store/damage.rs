@@ -208,9 +208,12 @@ fn case_15_the_older_superblock_is_used_only_as_far_as_its_files_go_4_6() {
         }
         seen = operations / 5;
         let disk = life.simulation.disk_after(life.process, Crash::Kill, &mut Fate::nothing());
+        let ghost = life.ghost.borrow().clone();
+        // S1: no file is used again before the superblock on the medium has let go of it.
+        let found = start_on(&disk, &options(1), &ghost);
+        assert!(matches!(found, Found::Healthy(Ok(()))), "operation {operations}: {found:?}");
         let slot = newest_slot(&disk).unwrap();
         let disk = rotten(&disk, Path::new(SUPERBLOCK), slot);
-        let ghost = life.ghost.borrow().clone();
         match start_on(&disk, &options(1), &ghost) {
             Found::Healthy(result) => {
                 assert_eq!(result, Ok(()), "operation {operations}");

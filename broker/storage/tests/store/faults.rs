@@ -285,7 +285,7 @@ fn room_that_comes_back_is_used_without_a_restart() {
         is_full.set(true);
         let count = append_until_full(&log, 0).await;
         let error = log.admitted(1000).await.unwrap_err();
-        assert!(error.to_string().starts_with("no space on disk for"), "{error}");
+        assert!(error.to_string().starts_with("cannot reserve space on disk for"), "{error}");
         is_full.set(false);
         append(&log, 1, &batch(&[&value(count, 1000)], 1)).await;
         flushed(&log, count + 1).await;
@@ -323,6 +323,34 @@ fn a_journal_that_cannot_grow_refuses_the_partition_and_goes_on() {
         append(&log, 1, &batch(&[&value(1, 100)], 1)).await;
         flushed(&log, 2).await;
         store.checkpoint().await.unwrap();
+    };
+    let (_, mains) = simulation.start(machine, &Neighbours::new(1), vec![main]);
+    simulation.run_until(|| mains[0].is_ready());
+}
+
+#[test]
+fn s2_a_checkpoint_that_takes_long_finds_room_for_its_carry() {
+    let mut simulation = Simulation::new(8);
+    let machine = simulation.add_machine(Disk::new());
+    simulation.inject(|operation| match operation.kind {
+        // The journal fills up while what it holds is being flushed.
+        OperationKind::Sync if operation.path.starts_with("/topics") => {
+            Fault::Slow(Duration::from_millis(500))
+        }
+        _ => Fault::None,
+    });
+    let main = || async move {
+        let store = start(1).await;
+        let log = store.create(partition(0), Durability::Durable, vote(1), ALONE).await.unwrap();
+        runtime::sleep(Duration::from_millis(500)).await;
+        for n in 0..400u64 {
+            let batch = batch(&[&value(n, 7000)], 1);
+            let admitted = runtime::timeout(Duration::from_secs(60), log.admitted(batch.len()));
+            admitted.await.expect("the journal is not stuck").unwrap();
+            append(&log, 1, &batch).await;
+        }
+        runtime::timeout(Duration::from_secs(60), flushed(&log, 400)).await.unwrap();
+        assert!(1 < store.metrics().checkpoints.get());
     };
     let (_, mains) = simulation.start(machine, &Neighbours::new(1), vec![main]);
     simulation.run_until(|| mains[0].is_ready());
