@@ -41,6 +41,7 @@ pub struct Store {
     logs: RefCell<BTreeMap<TopicPartition, Rc<Log>>>,
     checkpointing: Budget,
     growing: Budget,
+    switching: Budget,
     tasks: RefCell<Vec<JoinHandle<()>>>,
     /// The journal is damaged: nothing is written to it.
     is_read_only: Cell<bool>,
@@ -72,6 +73,7 @@ impl Store {
             logs: RefCell::new(BTreeMap::new()),
             checkpointing: Budget::new(1),
             growing: Budget::new(1),
+            switching: Budget::new(1),
             tasks: RefCell::new(Vec::new()),
             is_read_only: Cell::new(is_read_only),
         });
@@ -213,10 +215,12 @@ impl Store {
         durability: Durability,
     ) -> Result<(), AppendError> {
         self.check(log.partition())?;
+        let _switching = self.switching.take(1).await;
         if log.durability() == durability {
             return Ok(());
         }
-        log.begin_switching();
+        // Should this future be dropped, appends go on at the level that they have.
+        let _draining = log.begin_switching();
         // C2: a relaxed entry must not survive a durable one before it that was never written.
         self.shared.journal.completed(log.durability()).await?;
         let _turn = self.checkpointing.take(1).await;
@@ -225,7 +229,6 @@ impl Store {
         // C1: without a base in the durable stream the entries after it would follow on entries
         // that are only in the relaxed one.
         self.push_base(log);
-        self.shared.announce();
         Ok(())
     }
 

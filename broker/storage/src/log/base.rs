@@ -143,16 +143,25 @@ impl Log {
             .expect("just encoded")
     }
 
-    /// No appends from now on: the durability is about to change.
-    pub(crate) fn begin_switching(&self) {
+    /// No appends from now on, until the guard is dropped: the durability is about to change.
+    pub(crate) fn begin_switching(self: &Rc<Log>) -> Draining {
         self.state.borrow_mut().switching = Switching::Draining;
+        Draining(self.clone())
     }
 
     /// Appends go on at another level. A base frame must follow at once.
     pub(crate) fn finish_switching(&self, durability: Durability) {
-        let mut state = self.state.borrow_mut();
-        state.switching = Switching::No;
-        state.durability = durability;
+        self.state.borrow_mut().durability = durability;
+    }
+}
+
+/// While it is there, a log takes no appends.
+pub(crate) struct Draining(Rc<Log>);
+
+impl Drop for Draining {
+    fn drop(&mut self) {
+        self.0.state.borrow_mut().switching = Switching::No;
+        self.0.shared.announce();
     }
 }
 

@@ -1,9 +1,38 @@
 //! Without crashes: what goes in comes out, also after a restart.
 
+use std::path::Path;
+use std::time::Duration;
+
 use model::Offset;
+use runtime::sim::{self, Disk};
 use storage::Durability;
 
 use crate::support::*;
+
+#[test]
+fn a_change_of_level_that_is_given_up_leaves_the_log_as_it_was() {
+    for micros in (0..400).step_by(7) {
+        sim::run(micros, Disk::new(), || async move {
+            let options = small_options(Path::new("/"), 1);
+            let (store, _) = open(&options, ALONE).await;
+            let created = store.create(partition(0), Durability::Durable, vote(1), ALONE);
+            let log = created.await.unwrap();
+            for n in 0..10 {
+                append(&log, 1, &batch(&[&value(n, 500)], 1)).await;
+            }
+            let change = store.set_durability(&log, Durability::Relaxed);
+            let is_given_up =
+                runtime::timeout(Duration::from_micros(micros), change).await.is_err();
+            assert_eq!(is_given_up, log.durability() == Durability::Durable);
+            append(&log, 1, &batch(&[&value(10, 500)], 1)).await;
+            flushed(&log, 11).await;
+            store.set_durability(&log, Durability::Relaxed).await.unwrap();
+            append(&log, 1, &batch(&[&value(11, 500)], 1)).await;
+            flushed(&log, 12).await;
+            assert_eq!(read_values(&log, Offset(0), 4096).await.len(), 12);
+        });
+    }
+}
 
 #[test]
 fn what_was_appended_is_read_back_before_and_after_a_restart() {
