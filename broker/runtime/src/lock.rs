@@ -37,7 +37,10 @@ pub enum LockError {
         pid: u32,
     },
     /// The lock file cannot be opened, locked or written.
-    #[error("cannot lock data directory {path}: {source}")]
+    #[error(
+        "cannot lock data directory {path}: {source}; make it a directory that this user can write \
+         to, or choose another with --data-dir"
+    )]
     Failed {
         /// The directory.
         path: PathBuf,

@@ -47,6 +47,11 @@ pub enum BrokerError {
          another with --listen"
     )]
     Port { address: SocketAddr, source: io::Error },
+    #[error(
+        "cannot listen on {address} for metrics: {source}; stop the program that has the port, or \
+         choose another with --metrics"
+    )]
+    MetricsPort { address: SocketAddr, source: io::Error },
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("cannot read {what}: {source}")]
@@ -127,6 +132,11 @@ async fn prepare(config: &Config) -> Result<(SocketAddr, FoundJournals), BrokerE
     let address = runtime::claim_port(config.listen)
         .await
         .map_err(|source| BrokerError::Port { address: config.listen, source })?;
+    if let Some(address) = config.metrics {
+        // Found out now rather than when everything else has started.
+        let claimed = runtime::claim_port(address).await;
+        claimed.map_err(|source| BrokerError::MetricsPort { address, source })?;
+    }
     let found = storage::find_journals(&config.data_dir).await?;
     Ok((address, found))
 }
@@ -220,17 +230,26 @@ async fn run_core<OnReady: FnOnce(&HostPort)>(
     let plan = start_stores(&core, &setup).await?;
     end_with_journal(&core);
     runtime::spawn(core.clone().expire_producers());
+    let mut outcome = Ok(());
     if let Some((termination, on_ready)) = leading {
-        lead(&core, mesh, &plan, image).await?;
-        on_ready(&advertised);
-        let signal = termination.requested().await.map_err(|error| error.to_string())?;
-        tracing::info!(signal, "the broker ends");
+        outcome = lead(&core, mesh, &plan, image).await;
+        if outcome.is_ok() {
+            on_ready(&advertised);
+            outcome = match termination.requested().await {
+                Ok(signal) => {
+                    tracing::info!(signal, "the broker ends");
+                    Ok(())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+        }
         for number in (0..cores_count).rev() {
-            done(core.call(CoreId(number), CoreRequest::Stop).await)?;
+            let stopped = done(core.call(CoreId(number), CoreRequest::Stop).await);
+            outcome = outcome.and(stopped);
         }
     }
     core.stopped().await;
-    Ok(())
+    outcome
 }
 
 fn done(answer: CoreAnswer) -> Result<(), String> {
@@ -310,12 +329,9 @@ async fn lead(
             .map_err(|text| format!("cannot listen on {}: {text}", core.address))?;
     }
     if let Some(address) = config.metrics {
-        metrics::serve(core.clone(), address).await.map_err(|error| {
-            format!(
-                "cannot listen on {address} for metrics: {error}; stop the program that has the \
-                 port, or choose another with --metrics"
-            )
-        })?;
+        metrics::serve(core.clone(), address)
+            .await
+            .map_err(|source| BrokerError::MetricsPort { address, source }.to_string())?;
     }
     tracing::info!(topics = controller.topics_count(), "the broker serves");
     Ok(())

@@ -1,0 +1,198 @@
+//! The broker's life: starts, ends, and what it says when it cannot.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use model::record_batch::ProducerStamp;
+use support::{Broker, Directory, batch, now_ms, produce, refused_start};
+use wire::ErrorCode;
+
+fn append(broker: &Broker, topic: &'static str, partition: i32, count: usize) -> i64 {
+    let mut client = broker.connect();
+    let mut base_offset = -1;
+    for _ in 0..count {
+        let batch = batch(&[b"value"], now_ms(), ProducerStamp::NONE);
+        let response = client.call(9, &produce(topic, partition, -1, batch));
+        let answer = &response.responses[0].partition_responses[0];
+        assert_eq!(answer.error_code, ErrorCode::None, "{:?}", answer.error_message);
+        base_offset = answer.base_offset.0;
+    }
+    base_offset
+}
+
+#[test]
+fn sigterm_ends_in_good_order_and_a_kill_loses_nothing() {
+    let directory = Directory::new();
+    let mut next = 0;
+    for life in 0..6 {
+        let broker = Broker::start(&directory.data(), &["--cores", "2"]);
+        broker.connect().auto_create("kept");
+        assert_eq!(append(&broker, "kept", 0, 20), next + 19);
+        next += 20;
+        if life % 2 == 0 {
+            assert!(broker.stop().success());
+        } else {
+            broker.kill();
+        }
+    }
+}
+
+#[test]
+fn sigterm_ends_a_broker_with_clients_that_wait() {
+    let directory = Directory::new();
+    let broker = Broker::start(&directory.data(), &["--cores", "2"]);
+    let mut client = broker.connect();
+    client.auto_create("silent");
+    let partition = wire::fetch::FetchPartition { partition_max_bytes: 1000, ..Default::default() };
+    let request = wire::FetchRequest {
+        max_wait_ms: 600_000,
+        min_bytes: 1,
+        max_bytes: 1000,
+        topics: vec![wire::fetch::FetchTopic {
+            topic: wire::Text::from_static("silent"),
+            partitions: vec![partition],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    client.send(12, &request);
+    std::thread::sleep(Duration::from_millis(50));
+    assert!(broker.stop().success());
+}
+
+#[test]
+fn the_number_of_cores_may_change_between_starts() {
+    let directory = Directory::new();
+    let config = directory.0.join("broker.toml");
+    std::fs::write(&config, "[topics]\npartitions = 7\n").unwrap();
+    let config = config.to_str().unwrap();
+    let mut next = 0;
+    for (life, cores) in ["2", "1", "3", "5", "2"].into_iter().enumerate() {
+        let arguments = ["--cores", cores, "--config", config];
+        let broker = Broker::start(&directory.data(), &arguments);
+        let topic = broker.connect().auto_create("spread").topics.remove(0);
+        assert_eq!(topic.partitions.len(), 7);
+        for partition in 0..7 {
+            assert_eq!(append(&broker, "spread", partition, 3), next + 2, "{cores} cores");
+        }
+        next += 3;
+        // Journals of cores that are gone are gone, too.
+        let journals = std::fs::read_dir(directory.data().join("journal")).unwrap().count();
+        assert_eq!(journals.to_string(), cores);
+        if life % 2 == 0 {
+            broker.kill();
+        } else {
+            assert!(broker.stop().success());
+        }
+    }
+}
+
+#[test]
+fn a_directory_or_port_in_use_is_said_so() {
+    let directory = Directory::new();
+    let broker = Broker::start(&directory.data(), &[]);
+    let text = refused_start(&directory.data(), &[]);
+    let expected = format!(
+        "error: data directory {} is in use by process {}: stop that process, or choose another \
+         directory with --data-dir\n",
+        directory.data().display(),
+        broker.pid()
+    );
+    assert_eq!(text, expected);
+    let other = Directory::new();
+    let address = broker.address.to_string();
+    let text = refused_start(&other.data(), &["--listen", &address]);
+    let expected = format!("error: cannot listen on {address}: ");
+    assert!(text.starts_with(&expected), "{text}");
+    assert!(text.contains("stop the program that has the port, or choose another"), "{text}");
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    let text = refused_start(&other.data(), &["--metrics", &taken]);
+    assert!(text.contains("choose another with --metrics"), "{text}");
+}
+
+#[test]
+fn bad_settings_are_said_so() {
+    let directory = Directory::new();
+    let config = directory.0.join("broker.toml");
+    std::fs::write(&config, "[journal]\nfile-bytes = 1\n").unwrap();
+    let text = refused_start(&directory.data(), &["--config", config.to_str().unwrap()]);
+    let expected = format!(
+        "error: {}:2: file-bytes = 1: choose a number between 65536 and 1073741824\n",
+        config.display()
+    );
+    assert_eq!(text, expected);
+    let text = refused_start(&directory.data(), &["--listen", "0.0.0.0:0"]);
+    assert!(text.contains("add --insecure if the network is yours alone"), "{text}");
+    let text = refused_start(&directory.data(), &["--config", "/no/such/file"]);
+    assert!(text.starts_with("error: cannot read /no/such/file: "), "{text}");
+    // Nothing was made.
+    assert!(!directory.data().exists());
+}
+
+#[test]
+fn a_directory_that_cannot_be_written_is_said_so() {
+    if nix::unistd::geteuid().is_root() {
+        // Root may write anywhere; what it may not is a file in the place of a directory.
+        let directory = Directory::new();
+        let file = directory.0.join("file");
+        std::fs::write(&file, "").unwrap();
+        let text = refused_start(&file, &[]);
+        assert!(text.contains("choose another with --data-dir"), "{text}");
+        return;
+    }
+    let directory = Directory::new();
+    std::fs::set_permissions(&directory.0, std::fs::Permissions::from_mode(0o500)).unwrap();
+    let text = refused_start(&directory.data(), &[]);
+    std::fs::set_permissions(&directory.0, std::fs::Permissions::from_mode(0o700)).unwrap();
+    assert!(text.contains("choose another with --data-dir"), "{text}");
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn metrics_are_text_for_prometheus() {
+    let directory = Directory::new();
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let broker = Broker::start(&directory.data(), &["--cores", "2", "--metrics", &free]);
+    broker.connect().auto_create("counted");
+    append(&broker, "counted", 0, 10);
+    let text = get(&free, "/metrics");
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
+    let sum = |name: &str, label: &str| -> f64 {
+        let lines = text
+            .lines()
+            .filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(label));
+        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
+    };
+    // Ten appends, one after the other, each in a commit and flush of its own.
+    assert!(10.0 <= sum("highwater_journal_commit_records_total", "durable"));
+    assert!(10.0 <= sum("highwater_journal_commits_total", "durable"));
+    assert!(10.0 <= sum("highwater_journal_flushes_total", ""));
+    assert!(10.0 <= sum("highwater_journal_commit_seconds_count", "durable"));
+    assert!(0.0 < sum("highwater_journal_commit_seconds_sum", "durable"));
+    assert_eq!(sum("highwater_partition_log_end_offset", "topic=\"counted\""), 10.0);
+    assert!(0.0 < sum("highwater_partition_busy_seconds_total", "counted"));
+    assert_eq!(sum("highwater_topic_durability", "level=\"durable\""), 1.0);
+    assert_eq!(sum("highwater_requests_total", "api=\"Produce\""), 10.0);
+    // Every line is a comment, or a name with labels and a number.
+    let body = text.split_once("\r\n\r\n").unwrap().1;
+    for line in body.lines().filter(|line| !line.starts_with('#')) {
+        let (name, value) = line.rsplit_once(' ').unwrap();
+        assert!(name.starts_with("highwater_") && value.parse::<f64>().is_ok(), "{line}");
+    }
+    assert!(get(&free, "/").starts_with("HTTP/1.1 404"));
+}

@@ -1,0 +1,13 @@
+//! The broker as its clients' bytes see it. Names of tests begin with the row of
+//! `broker/server/COMPATIBILITY.md` that they hold the broker to.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod connection;
+mod fetch;
+mod list_offsets;
+mod produce;
+mod topics;
