@@ -482,3 +482,67 @@ fn damage_in_applied_state_makes_a_log_doubtful_and_not_the_start_fail() {
     cut.cut(&applied, 12);
     assert!(recover(cut).1);
 }
+
+/// Writes a commit behind the last durable one that continues the chain, and cannot be read.
+fn continue_chain(disk: &Disk, change_header: impl Fn(&mut [u8])) -> Disk {
+    let mut disk = disk.clone();
+    let commits = live_commits(&disk);
+    let last = commits.iter().rfind(|commit| !commit.is_relaxed).unwrap();
+    let bytes = disk.file_bytes(&last.path).unwrap();
+    let mut block = [0xff; 4096];
+    block[..128].copy_from_slice(&bytes[last.position..last.position + 128]);
+    let last_crc: [u8; 4] = block[8..12].try_into().unwrap();
+    block[56..64].copy_from_slice(&(last.sequence + 1).to_le_bytes());
+    block[64..68].copy_from_slice(&1u32.to_le_bytes());
+    block[68..72].copy_from_slice(&1u32.to_le_bytes());
+    let body_crc = crc32fast::hash(&block[128..]);
+    block[72..76].copy_from_slice(&body_crc.to_le_bytes());
+    block[76..80].copy_from_slice(&last_crc);
+    change_header(&mut block[..128]);
+    let crc = crc32fast::hash(&block[12..128]);
+    block[8..12].copy_from_slice(&crc.to_le_bytes());
+    disk.overwrite(&last.path, last.position + last.size_bytes, &block);
+    disk
+}
+
+#[test]
+fn above_the_known_tail_only_commits_of_the_last_start_count_6_4() {
+    let (disk, ghost) = lived(history());
+    let is_read = |change: &dyn Fn(&mut [u8])| {
+        let disk = continue_chain(&disk, change);
+        match start_on(&disk, &options(1), &ghost) {
+            Found::Damaged(_) => true,
+            Found::Healthy(result) => {
+                assert_eq!(result, Ok(()));
+                false
+            }
+        }
+    };
+    assert!(is_read(&|_| {}), "it is what a process would write next");
+    assert!(!is_read(&|header| header[36] ^= 1), "of another start");
+    assert!(!is_read(&|header| header[40] ^= 1), "of another salt");
+    assert!(!is_read(&|header| header[16] ^= 1), "of another directory");
+    assert!(!is_read(&|header| header[32] ^= 1), "of another journal");
+    assert!(!is_read(&|header| header[48] ^= 64), "of another generation (S4)");
+    assert!(!is_read(&|header| header[76] ^= 1), "of another chain");
+}
+
+#[test]
+fn only_a_later_commit_of_the_last_start_proves_that_one_is_missing_6_5_c() {
+    let (disk, ghost) = lived(history());
+    let is_damage = |change: &dyn Fn(&mut [u8])| {
+        // One is missing between the last and this.
+        let disk = continue_chain(&disk, |header| {
+            header[56] += 1;
+            change(header);
+        });
+        matches!(start_on(&disk, &options(1), &ghost), Found::Damaged(_))
+    };
+    assert!(is_damage(&|_| {}));
+    assert!(is_damage(&|header| header[48] += 1), "of a later generation");
+    assert!(is_damage(&|header| header[76] ^= 1), "whatever it continues");
+    assert!(!is_damage(&|header| header[36] ^= 1), "of another start");
+    assert!(!is_damage(&|header| header[40] ^= 1), "of another salt");
+    assert!(!is_damage(&|header| header[48] = 0), "of an earlier generation");
+    assert!(!is_damage(&|header| header[14] = 1), "of another stream");
+}
