@@ -11,7 +11,7 @@
 //! are read by those that are; their logs move, and the journals are retired.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -30,6 +30,8 @@ use crate::owner::Owner;
 pub(crate) struct FoundLogs {
     /// Of each journal, the base numbers of its logs.
     pub(crate) journals: BTreeMap<u32, Vec<(TopicPartition, u32)>>,
+    /// Partitions that have left a journal.
+    pub(crate) left: BTreeSet<TopicPartition>,
     pub(crate) corruptions: Vec<Corruption>,
 }
 
@@ -41,6 +43,8 @@ pub(crate) struct BootPlan {
     pub(crate) moves: Vec<Move>,
     /// Journals that are empty after the moves.
     pub(crate) retired: Vec<u32>,
+    /// Partitions that have left a journal; none if not all of them can be told.
+    pub(crate) left: Option<BTreeSet<TopicPartition>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +133,7 @@ pub(crate) fn plan(
         (!is_there).then_some(Move { partition: *partition, journal: *journal, to })
     });
     let moves = moves.collect();
-    Ok(BootPlan { homes, moves, retired })
+    Ok(BootPlan { homes, moves, retired, left: Some(found.left.clone()) })
 }
 
 impl BootPlan {
@@ -172,6 +176,7 @@ pub(crate) fn found_logs(journals: &[RecoveredJournal]) -> FoundLogs {
     for journal in journals {
         let logs = journal.logs.iter().map(|log| (log.partition, log.base_number)).collect();
         found.journals.insert(journal.number, logs);
+        found.left.extend(journal.left.iter().copied());
         found.corruptions.extend(journal.corruptions.iter().cloned());
     }
     found
@@ -202,8 +207,13 @@ pub(crate) async fn start_stores(
     Ok(())
 }
 
-/// Moves logs and retires journals, from core 0.
+/// Puts aside what belongs to no log, moves logs and retires journals, from core 0.
 pub(crate) async fn carry_out(core: &Rc<Core>, plan: &BootPlan) -> Result<(), String> {
+    if let Some(left) = &plan.left {
+        let live = plan.homes.keys().copied().collect();
+        let aside = storage::set_orphans_aside(&core.config.data_dir, &live, left).await;
+        aside.map_err(|error| error.to_string())?;
+    }
     let done = |answer: CoreAnswer| match answer {
         CoreAnswer::Done => Ok(()),
         CoreAnswer::Failed(text) => Err(text),
@@ -256,6 +266,7 @@ impl Gathering {
             Ok(found) => {
                 let mut all = self.found.borrow_mut();
                 all.journals.extend(found.journals);
+                all.left.extend(found.left);
                 all.corruptions.extend(found.corruptions);
             }
             Err(text) => self.note_failed(text),

@@ -27,3 +27,5 @@ mod leftovers;
 mod protocol;
 #[cfg(test)]
 mod dependencies;
+#[cfg(test)]
+mod compatibility;
