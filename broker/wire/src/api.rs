@@ -91,7 +91,7 @@ macro_rules! apis {
             pub(crate) fn decode_body(
                 api_key: ApiKey,
                 version: i16,
-                body: Input<'_>,
+                body: &mut Input<'_>,
             ) -> Result<Request, DecodeError> {
                 match api_key {
                     $( ApiKey::$api => decode_body(api_key, version, body).map(Request::$api), )*

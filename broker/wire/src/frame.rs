@@ -1,7 +1,7 @@
 //! Whole requests and responses: size, header, body.
 //!
-//! Guarantees: a frame that decodes has been read to its last byte; what is encoded has its size in
-//! front. Does not know: connections, or who waits for which correlation id.
+//! Guarantees: a response that decodes has been read to its last byte; what is encoded has its size
+//! in front. Does not know: connections, or who waits for which correlation id.
 
 use bytes::Bytes;
 
@@ -42,10 +42,13 @@ pub fn encode_request<R: RequestMessage>(
 
 /// Reads a request from a `frame`, which begins after its size. Texts and records in it share the
 /// frame's memory.
+///
+/// Bytes after the request are ignored, as Kafka ignores them: librdkafka writes a null list of
+/// topics as four bytes where one is meant, so that three are left over.
 pub fn decode_request(frame: &Bytes) -> Result<(RequestHeader, Request), DecodeError> {
     let mut input = Input::new(frame);
     let header = RequestHeader::decode(RequestPrefix::read(frame)?, &mut input)?;
-    let request = Request::decode_body(header.api_key, header.api_version, input)?;
+    let request = Request::decode_body(header.api_key, header.api_version, &mut input)?;
     Ok((header, request))
 }
 
@@ -70,24 +73,24 @@ pub fn decode_response<R: ResponseMessage>(
 ) -> Result<(i32, R), DecodeError> {
     let mut input = Input::new(frame);
     let correlation_id = decode_response_header(R::API, version, &mut input)?;
-    Ok((correlation_id, decode_body(R::API, version, input)?))
+    let response = decode_body(R::API, version, &mut input)?;
+    match input.remaining_bytes() {
+        0 => Ok((correlation_id, response)),
+        extra_bytes => Err(DecodeError::TrailingBytes { message: R::NAME, extra_bytes }),
+    }
 }
 
-/// Reads a body to the end of its frame.
+/// Reads a body, and nothing after it.
 pub(crate) fn decode_body<M: Message>(
     api_key: ApiKey,
     version: i16,
-    mut input: Input<'_>,
+    input: &mut Input<'_>,
 ) -> Result<M, DecodeError> {
     let versions = M::VERSIONS;
     if !versions.contains(version) {
         return Err(DecodeError::UnsupportedVersion { api_key, version, versions });
     }
-    let message = M::decode(&mut input, format_of::<M>(version))?;
-    match input.remaining_bytes() {
-        0 => Ok(message),
-        extra_bytes => Err(DecodeError::TrailingBytes { message: M::NAME, extra_bytes }),
-    }
+    M::decode(input, format_of::<M>(version)).map_err(DecodeError::from)
 }
 
 fn check_version<M: Message>(version: i16) -> Result<(), EncodeError> {
