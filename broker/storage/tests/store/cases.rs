@@ -1,8 +1,10 @@
 //! The situations in which crashes have found holes in earlier drafts of the protocol. The rules in
 //! the names are those of `FORMAT.md`: without the rule the test fails.
 
+use std::time::Duration;
+
 use runtime::Rng;
-use runtime::sim::{Crash, Disk, Fate};
+use runtime::sim::{Crash, Disk, Fate, Fault, OperationKind};
 use storage::FlushMethod;
 
 use crate::crashes::{begin, epilogue, options, sweep, sweep_flushing, thoroughness};
@@ -354,6 +356,38 @@ fn a_clean_stop_is_not_taken_for_one_after_the_next_start() {
             let mut next = begin(seed, disk, options(2), &ghost, &epilogue());
             next.simulation.run_until(|| next.handle.is_ready());
             assert_eq!(next.handle.take().unwrap(), Ok(()), "seed {seed}, bits {bits}");
+        }
+    }
+}
+
+/// 7: what the relaxed stream wrote after the mark of the last checkpoint is flushed, too.
+#[test]
+fn a_clean_stop_flushes_what_came_after_the_last_mark() {
+    let steps = std::rc::Rc::new(vec![
+        Create,
+        Append(1, 500),
+        SleepMicros(500),
+        // Waits behind the first one, and so beyond the checkpoint that the stop makes.
+        Append(1, 500),
+        Close,
+    ]);
+    for seed in 0..10 {
+        let mut life = begin(seed, Disk::new(), options(1), &Ghost::default(), &steps);
+        life.simulation.inject(|operation| {
+            let is_relaxed = operation.path.to_string_lossy().contains("relaxed-");
+            match operation.kind {
+                OperationKind::Write if is_relaxed => Fault::Slow(Duration::from_millis(20)),
+                _ => Fault::None,
+            }
+        });
+        life.simulation.run_until(|| life.handle.is_ready());
+        assert_eq!(life.handle.take().unwrap(), Ok(()));
+        for mut fate in [Fate::nothing(), Fate::random(seed)] {
+            let disk = life.simulation.disk_after(life.process, Crash::PowerLoss, &mut fate);
+            let ghost = life.ghost.borrow().clone();
+            let mut next = begin(seed, disk, options(2), &ghost, &epilogue());
+            next.simulation.run_until(|| next.handle.is_ready());
+            assert_eq!(next.handle.take().unwrap(), Ok(()), "seed {seed}, {fate:?}");
         }
     }
 }
