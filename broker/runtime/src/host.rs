@@ -2,6 +2,7 @@
 
 use std::io;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::time::Instant;
@@ -16,6 +17,14 @@ pub fn processors() -> Vec<usize> {
 pub fn thread_cpu_time() -> Instant {
     let used = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).expect("every Linux has this clock");
     Instant::from_nanos(used.tv_sec() as u64 * 1_000_000_000 + used.tv_nsec() as u64)
+}
+
+/// Raises the number of files and sockets that this process may have open to what it may raise it
+/// to. Returns that number.
+pub fn raise_open_files_limit() -> io::Result<u64> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
 }
 
 /// Random bits from the kernel.

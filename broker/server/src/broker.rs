@@ -79,6 +79,11 @@ pub fn run(
     on_ready: impl FnOnce(&HostPort) + Send + 'static,
 ) -> Result<(), BrokerError> {
     let config = Arc::new(config);
+    // A file for each active log and a socket for each client.
+    match runtime::host::raise_open_files_limit() {
+        Ok(limit) => tracing::info!(limit, "files and sockets that may be open"),
+        Err(error) => tracing::warn!(%error, "the limit of open files stays (ulimit -n)"),
+    }
     let directory = config.data_dir.clone();
     let made = runtime::block_on(async move { runtime::create_dir_durably(&directory).await })?;
     let path = config.data_dir.clone();
