@@ -77,6 +77,15 @@ pub(crate) fn plan(
     }
     let homes: BTreeMap<_, _> =
         newest.into_iter().map(|(partition, (_, journal))| (partition, journal)).collect();
+    // The first log of all is the metadata's. Without it every other log would look like one that
+    // belongs to a deleted topic.
+    if !homes.is_empty() && !homes.contains_key(&TopicPartition::CLUSTER_METADATA) {
+        return Err(format!(
+            "there are logs of {} partitions, and none of the cluster's metadata: a part of the \
+             data directory is missing; put back what was in its journal directory",
+            homes.len()
+        ));
+    }
     let is_foreign = |journal: u32| u32::from(cores_count) <= journal;
     let retired: Vec<u32> =
         found.journals.keys().copied().filter(|journal| is_foreign(*journal)).collect();
@@ -137,6 +146,12 @@ pub(crate) fn plan(
 }
 
 impl BootPlan {
+    /// Whether everything is known that the journals held. Otherwise nothing may be removed, and
+    /// nothing begun anew, because it is not found.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.left.is_some()
+    }
+
     /// The core of every log, after the moves.
     pub(crate) fn owners(&self) -> BTreeMap<TopicPartition, CoreId> {
         let mut owners: BTreeMap<_, _> = self

@@ -328,7 +328,7 @@ async fn lead(
         .await
         .map_err(|error| error.to_string())?;
     core.set_controller(controller.clone());
-    controller.open_all(&plan.owners()).await;
+    controller.open_all(&plan.owners(), plan.is_complete()).await;
     for number in 0..core.cores_count {
         done(core.call(CoreId(number), CoreRequest::Listen).await)
             .map_err(|text| format!("cannot listen on {}: {text}", core.address))?;

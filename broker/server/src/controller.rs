@@ -90,19 +90,30 @@ impl Controller {
         self.state.borrow().topics().count()
     }
 
-    /// At a start: opens every partition where its log is, or where there is room.
-    pub(crate) async fn open_all(&self, owners: &BTreeMap<TopicPartition, CoreId>) {
+    /// At a start: opens every partition where its log is, or where there is room. If not
+    /// everything is known that the journals held, what is not found stays without a leader, and
+    /// nothing is removed.
+    pub(crate) async fn open_all(
+        &self,
+        owners: &BTreeMap<TopicPartition, CoreId>,
+        is_complete: bool,
+    ) {
         let state = self.state.borrow().clone();
         let mut wanted = Vec::new();
         for topic in state.topics() {
             for partition in partitions_of(topic) {
-                wanted.push((spec_of(partition, &topic.configs), owners.get(&partition).copied()));
+                let owner = owners.get(&partition).copied();
+                if owner.is_some() || is_complete {
+                    wanted.push((spec_of(partition, &topic.configs), owner));
+                }
             }
         }
         self.open_partitions(wanted).await;
         self.install().await;
-        let image = self.image();
-        self.broadcast(|| CoreRequest::Keep(image.clone())).await;
+        if is_complete {
+            let image = self.image();
+            self.broadcast(|| CoreRequest::Keep(image.clone())).await;
+        }
     }
 
     // ---- Topics.

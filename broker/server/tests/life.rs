@@ -154,6 +154,56 @@ fn a_directory_that_cannot_be_written_is_said_so() {
     assert!(text.contains("choose another with --data-dir"), "{text}");
 }
 
+/// A byte that has changed in the journal: what may have been lost with it is neither made up nor
+/// cut away. The other core goes on.
+#[test]
+fn a_damaged_journal_is_only_read_and_nothing_is_removed() {
+    let directory = Directory::new();
+    let config = directory.0.join("broker.toml");
+    std::fs::write(&config, "[topics]\npartitions = 6\n").unwrap();
+    let arguments = ["--cores", "2", "--config", config.to_str().unwrap()];
+    let broker = Broker::start(&directory.data(), &arguments);
+    broker.connect().auto_create("spread");
+    for partition in 0..6 {
+        append(&broker, "spread", partition, 20);
+    }
+    broker.kill();
+    let path = directory.data().join("journal/1/durable-0");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // A commit is at least a block, so there are many behind this one.
+    let written = bytes.chunks(4096).take_while(|block| block.iter().any(|b| *b != 0)).count();
+    assert!(40 < written, "{written} blocks");
+    bytes[written / 2 * 4096 + 100] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    for _ in 0..2 {
+        let broker = Broker::start(&directory.data(), &arguments);
+        let mut client = broker.connect();
+        let topic = client.auto_create("spread").topics.remove(0);
+        assert_eq!(topic.partitions.len(), 6);
+        let mut codes = Vec::new();
+        for partition in 0..6 {
+            let batch = batch(&[b"value"], now_ms(), ProducerStamp::NONE);
+            let response = client.call(9, &produce("spread", partition, -1, batch));
+            codes.push(response.responses[0].partition_responses[0].error_code);
+        }
+        let good = codes.iter().filter(|code| **code == ErrorCode::None).count();
+        assert_eq!(good, 3, "{codes:?}");
+        let refused = [ErrorCode::KafkaStorageError, ErrorCode::NotLeaderOrFollower];
+        assert!(
+            codes.iter().all(|code| *code == ErrorCode::None || refused.contains(code)),
+            "{codes:?}"
+        );
+        broker.kill();
+    }
+    let text = refused_start(&directory.data(), &["--cores", "1"]);
+    assert!(text.contains("journal 1 is damaged"), "{text}");
+    assert!(text.contains("start with as many cores as before: --cores 2"), "{text}");
+    // Without the journal of the metadata nothing is taken for garbage.
+    std::fs::rename(directory.data().join("journal/0"), directory.0.join("kept")).unwrap();
+    let text = refused_start(&directory.data(), &arguments);
+    assert!(text.contains("none of the cluster's metadata"), "{text}");
+}
+
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();

@@ -6,11 +6,18 @@ fn partition(number: i32) -> TopicPartition {
     TopicPartition { topic: TopicId::from_random(5), partition: PartitionIndex(number) }
 }
 
+/// With the metadata in journal 0, unless it is said to be elsewhere.
 fn found(journals: &[(u32, &[(TopicPartition, u32)])]) -> FoundLogs {
-    FoundLogs {
+    let mut found = FoundLogs {
         journals: journals.iter().map(|(number, logs)| (*number, logs.to_vec())).collect(),
         ..FoundLogs::default()
+    };
+    let metadata = TopicPartition::CLUSTER_METADATA;
+    let has_metadata = |logs: &Vec<(TopicPartition, u32)>| logs.iter().any(|log| log.0 == metadata);
+    if !found.journals.values().any(has_metadata) {
+        found.journals.entry(0).or_default().push((metadata, 1));
     }
+    found
 }
 
 fn counts(plan: &BootPlan, cores_count: u16) -> Vec<usize> {
@@ -71,10 +78,18 @@ fn nothing_moves_away_from_damage() {
     let what = "the commit after block 7 is not readable".to_owned();
     found.corruptions.push(Corruption { journal: 1, path: "j/1/durable-0".into(), what });
     let kept = plan(&found, 2, Some(2)).unwrap();
-    assert_eq!((kept.moves, kept.left), (vec![], None));
+    assert_eq!((kept.moves.len(), kept.is_complete()), (0, false));
     assert_eq!(
         plan(&found, 1, Some(2)).unwrap_err(),
         "journal 1 is damaged (j/1/durable-0: the commit after block 7 is not readable), so no log \
          can move from core to core; start with as many cores as before: --cores 2"
     );
+}
+
+#[test]
+fn logs_without_the_metadata_are_not_taken_for_those_of_deleted_topics() {
+    let mut found = found(&[(0, &[]), (1, &[(partition(0), 1), (partition(1), 1)])]);
+    found.journals.insert(0, vec![]);
+    let refused = plan(&found, 2, Some(2)).unwrap_err();
+    assert!(refused.starts_with("there are logs of 2 partitions, and none of"), "{refused}");
 }
