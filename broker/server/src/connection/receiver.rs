@@ -1,6 +1,7 @@
 //! Frames from a stream.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use runtime::sync::budget::Share;
@@ -11,6 +12,10 @@ use crate::core::Core;
 
 /// Received at a time, unless a frame is larger.
 const RECEIVE_BYTES: usize = 64 << 10;
+
+/// A client that has begun a request and sends nothing more of it is cut off, as it holds the
+/// request's memory.
+const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Why no frame comes.
 #[derive(Debug)]
@@ -42,8 +47,9 @@ impl Receiver {
         &mut self,
         is_quiet: impl Fn() -> bool,
     ) -> Result<(Bytes, Share), ReceiveError> {
+        let idle = self.core.config.connections.idle;
         while self.buf.len() < FRAME_PREFIX_SIZE_BYTES {
-            if !self.receive(RECEIVE_BYTES, &is_quiet).await? {
+            if !self.receive(RECEIVE_BYTES, idle, &is_quiet).await? {
                 let is_whole = self.buf.is_empty();
                 return Err(if is_whole { ReceiveError::End } else { ReceiveError::Broken });
             }
@@ -60,7 +66,7 @@ impl Receiver {
         let whole_bytes = FRAME_PREFIX_SIZE_BYTES + size_bytes;
         while self.buf.len() < whole_bytes {
             let missing_bytes = whole_bytes - self.buf.len();
-            if !self.receive(missing_bytes, &|| true).await? {
+            if !self.receive(missing_bytes, idle.min(STALL_MAX), &|| true).await? {
                 return Err(ReceiveError::Broken);
             }
         }
@@ -73,6 +79,7 @@ impl Receiver {
     async fn receive(
         &mut self,
         room_bytes: usize,
+        patience: Duration,
         is_quiet: &impl Fn() -> bool,
     ) -> Result<bool, ReceiveError> {
         // Little more than has come is reserved, whatever a client announces.
@@ -80,10 +87,9 @@ impl Receiver {
         if self.buf.capacity() - self.buf.len() < room_bytes {
             self.buf.reserve(room_bytes.max(RECEIVE_BYTES));
         }
-        let idle = self.core.config.connections.idle;
         let mut receiving = Box::pin(self.stream.receive(std::mem::take(&mut self.buf)));
         loop {
-            match runtime::timeout(idle, receiving.as_mut()).await {
+            match runtime::timeout(patience, receiving.as_mut()).await {
                 Ok((received, buf)) => {
                     self.buf = buf;
                     let count = received.map_err(|_| ReceiveError::Broken)?;
