@@ -1,0 +1,85 @@
+//! The broker under test, as a child process.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::process::Running;
+
+const START_LIMIT: Duration = Duration::from_secs(30);
+const STOP_LIMIT: Duration = Duration::from_secs(30);
+
+/// A directory that is empty at first and gone at the end, unless the test has failed.
+pub(crate) struct DataDir(PathBuf);
+
+impl DataDir {
+    pub(crate) fn new(name: &str) -> DataDir {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("clients-{name}-{}", std::process::id()));
+        // What a process with the same number has left.
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        DataDir(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the broker's directory is kept: {}", self.0.display());
+        } else {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// A broker that serves.
+pub(crate) struct Broker {
+    running: Running,
+    address: String,
+}
+
+impl Broker {
+    /// On a port that the kernel chooses.
+    pub(crate) fn start(data_dir: &DataDir) -> Broker {
+        Broker::start_with(data_dir, &["--listen", "127.0.0.1:0"])
+    }
+
+    pub(crate) fn start_with(data_dir: &DataDir, options: &[&str]) -> Broker {
+        // A test that fails shows why connections were closed.
+        let config = data_dir.path().join("test.toml");
+        std::fs::write(&config, "[broker]\nlog = \"info\"\n").unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
+        command.arg("serve").arg("--config").arg(config);
+        command.arg("--data-dir").arg(data_dir.path().join("data")).args(options);
+        let running = Running::start("highwater", &mut command).unwrap();
+        let line = running.expect_line(START_LIMIT).unwrap();
+        let address = line.strip_prefix("ready ").expect("it says where it can be reached");
+        Broker { address: address.to_owned(), running }
+    }
+
+    /// What clients are told to connect to.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Stops it as an administrator would.
+    pub(crate) fn stop(self) {
+        self.running.signal(Signal::SIGTERM);
+        let (status, _, errors) = self.running.finish(STOP_LIMIT).unwrap();
+        assert!(status.success(), "{status}: {errors}");
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(self) {
+        self.running.signal(Signal::SIGKILL);
+        let (status, _, errors) = self.running.finish(STOP_LIMIT).unwrap();
+        assert!(!status.success(), "it had not ended by itself: {errors}");
+    }
+}

@@ -1,0 +1,134 @@
+//! Gets other people's clients, once, into `target/clients`.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use crate::process::run;
+
+/// Registries can be slow.
+const INSTALL_LIMIT: Duration = Duration::from_secs(300);
+const COMPILE_LIMIT: Duration = Duration::from_secs(120);
+const COPY_DEPENDENCIES: &str =
+    "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
+
+/// A Python that has confluent-kafka, the binding of librdkafka.
+pub(crate) fn python() -> Option<&'static Path> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let requirements = include_str!("python/requirements.txt");
+    let installed = PYTHON.get_or_init(|| {
+        let directory = offered("python", requirements, |directory| {
+            let environment = &directory.display().to_string();
+            let venv = ["-m", "venv", environment];
+            run("python3 -m venv", Command::new("python3").args(venv), "", INSTALL_LIMIT)?;
+            let mut pip = Command::new(directory.join("bin/python"));
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]);
+            pip.args(["--only-binary", ":all:", "--requirement"]);
+            pip.arg(sources("python").join("requirements.txt"));
+            run("pip install", &mut pip, "", INSTALL_LIMIT)?;
+            Ok(())
+        })?;
+        Some(directory.join("bin/python"))
+    });
+    installed.as_deref()
+}
+
+/// A class path with Kafka's clients and tools, and our programs for them.
+pub(crate) fn java() -> Option<&'static str> {
+    static CLASS_PATH: OnceLock<Option<String>> = OnceLock::new();
+    let project = include_str!("java/pom.xml");
+    let program = include_str!("java/Matrix.java");
+    let class_path = CLASS_PATH.get_or_init(|| {
+        let jars = offered("java", project, |directory| {
+            run("javac", Command::new("javac").arg("-version"), "", COMPILE_LIMIT)?;
+            let mut maven = Command::new("mvn");
+            maven.args(["--quiet", "--batch-mode", COPY_DEPENDENCIES, "--file"]);
+            maven.arg(sources("java").join("pom.xml"));
+            maven.arg(format!("-DoutputDirectory={}", directory.display()));
+            run("mvn", &mut maven, "", INSTALL_LIMIT)?;
+            Ok(())
+        })?;
+        let jars = format!("{}/*", jars.display());
+        // It is ours: that it cannot be compiled is never a reason to skip anything.
+        let classes = installed("java-classes", &format!("{project}{program}"), |directory| {
+            let mut compiler = Command::new("javac");
+            compiler.args(["-Xlint:all", "-Werror", "-proc:none", "-cp", &jars, "-d"]);
+            compiler.arg(directory).arg(sources("java").join("Matrix.java"));
+            run("javac", &mut compiler, "", COMPILE_LIMIT)?;
+            Ok(())
+        });
+        let classes = classes.unwrap();
+        Some(format!("{}:{jars}", classes.display()))
+    });
+    class_path.as_deref()
+}
+
+/// Whether this machine has kcat. No registry offers it, so that it is never missed.
+pub(crate) fn has_kcat() -> bool {
+    let found = run("kcat", Command::new("kcat").arg("-V"), "", COMPILE_LIMIT);
+    if let Err(error) = &found {
+        say(&format!("SKIPPED, kcat is not on this machine: {error:#}"));
+    }
+    found.is_ok()
+}
+
+/// Where the clients' programs are.
+pub(crate) fn sources(client: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(client)
+}
+
+/// The directory of something that is installed as `pin` says, now or before. None, and loudly so,
+/// if that cannot be; a failure where CI=true.
+fn offered(
+    name: &str,
+    pin: &str,
+    install: impl Fn(&Path) -> anyhow::Result<()>,
+) -> Option<PathBuf> {
+    match installed(name, pin, install) {
+        Ok(directory) => Some(directory),
+        Err(error) => {
+            let text = format!("{name} clients cannot be installed: {error:#}");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{text}");
+            say(&format!("SKIPPED, {text}"));
+            None
+        }
+    }
+}
+
+fn installed(
+    name: &str,
+    pin: &str,
+    install: impl Fn(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().context("it is in target/")?;
+    let clients = target.join("clients");
+    std::fs::create_dir_all(&clients)?;
+    // Other processes wait, and then find it installed.
+    let lock = File::create(clients.join(format!("{name}.lock")))?;
+    lock.lock()?;
+    let directory = clients.join(name);
+    // Written last: what is interrupted is done again.
+    let stamp = clients.join(format!("{name}.installed"));
+    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == pin) {
+        return Ok(directory);
+    }
+    say(&format!("installing {name} clients in {}", directory.display()));
+    if directory.exists() {
+        std::fs::remove_dir_all(&directory)?;
+    }
+    std::fs::create_dir(&directory)?;
+    install(&directory)?;
+    std::fs::write(&stamp, pin)?;
+    Ok(directory)
+}
+
+/// To whoever runs the tests, even of a test that passes: `eprintln!` would be captured.
+pub(crate) fn say(text: &str) {
+    // If nobody reads it, nobody has to know.
+    let _ = writeln!(std::io::stderr(), "clients: {text}");
+}

@@ -1,0 +1,22 @@
+//! The broker as programs see it that know nothing of it: clients and tools of other people.
+//!
+//! Each test starts `highwater` as a child process on its own directory and port. The clients are
+//! installed under `target/clients` when they are first needed, from the registries that this
+//! machine's pip and Maven are set up for. Where one cannot be installed, its tests say so on
+//! standard error and pass; with CI=true they fail instead.
+//!
+//! - HIGHWATER_KILLS: how often the broker is killed under load (5 if not said; 50 is the full
+//!   run).
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod process;
+mod broker;
+mod install;
+mod scripts;
+mod matrix;
+mod tools;
+mod kcat;
+mod restarts;
+mod proxy;
+mod kills;
