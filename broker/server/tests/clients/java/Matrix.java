@@ -99,7 +99,8 @@ public final class Matrix {
     private KafkaProducer<byte[], byte[]> producer(String codec) {
         Properties properties = properties();
         properties.put("compression.type", codec);
-        properties.put("linger.ms", "20");
+        // What is flushed together is in one batch, however slow the machine is.
+        properties.put("linger.ms", "10000");
         properties.put("max.request.size", String.valueOf(4 * MIB));
         return new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
     }
@@ -125,7 +126,9 @@ public final class Matrix {
 
     private long send(ProducerRecord<byte[], byte[]> record) throws Exception {
         try (KafkaProducer<byte[], byte[]> producer = producer("none")) {
-            return get(producer.send(record)).offset();
+            Future<RecordMetadata> sent = producer.send(record);
+            producer.flush();
+            return get(sent).offset();
         }
     }
 
@@ -210,6 +213,7 @@ public final class Matrix {
                 .add("again", name).add("again", empty).add("null", null);
             try (KafkaProducer<byte[], byte[]> producer = producer(codec)) {
                 List<Future<RecordMetadata>> sent = records.stream().map(producer::send).toList();
+                producer.flush();
                 for (Future<RecordMetadata> one : sent) {
                     offsets.add(get(one).offset());
                 }

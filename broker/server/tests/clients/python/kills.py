@@ -2,8 +2,8 @@
 
 kills.py BOOTSTRAP TOPIC PARTITIONS
 
-Prints the number of acknowledged records at each thousand. At the end of standard input it waits
-for the last acknowledgements, reads everything and prints one line of JSON.
+Prints the number of acknowledged records at each thousand; a consumer reads along. At the end of
+standard input it waits for the last acknowledgements, reads everything and prints one line of JSON.
 """
 
 import json
@@ -12,7 +12,7 @@ import threading
 import time
 from collections import Counter
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 KEYS = 50
 OUTSTANDING_MAX = 2000
@@ -72,8 +72,7 @@ class Load:
         return self.producer.flush(LIMIT_SECONDS)
 
 
-def read(bootstrap, topic, partitions):
-    """All records of the topic: place, key, number, in the order of the log."""
+def consumer_of(bootstrap, topic, partitions):
     consumer = Consumer({
         "bootstrap.servers": bootstrap,
         "group.id": "none",
@@ -81,23 +80,70 @@ def read(bootstrap, topic, partitions):
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
         "check.crcs": True,
+        "reconnect.backoff.ms": 10,
+        "reconnect.backoff.max.ms": 50,
+        "retry.backoff.ms": 10,
+        "fetch.error.backoff.ms": 10,
+        # The only broker comes back where it was. Else the client forgets it and what it leads, and
+        # learns of that again when its life is nearly over.
+        "metadata.recovery.strategy": "none",
+        "log_level": 2,
     })
-    consumer.assign([TopicPartition(topic, index, OFFSET_BEGINNING) for index in range(partitions)])
+    consumer.assign([TopicPartition(topic, index, 0) for index in range(partitions)])
+    return consumer
+
+
+def record_of(message):
+    """Place, key, number."""
+    key, number = map(int, message.value().split())
+    if message.key() != str(key).encode():
+        raise ValueError(f"key {message.key()} of {message.value()}")
+    return (message.partition(), message.offset()), key, number
+
+
+class Follower(threading.Thread):
+    """Reads along. What it has been given once must be in the log for ever."""
+
+    def __init__(self, *where):
+        super().__init__(daemon=True)
+        self.consumer = consumer_of(*where)
+        self.seen = {}
+        self.failure = None
+        self.is_over = threading.Event()
+
+    def run(self):
+        try:
+            while not self.is_over.is_set():
+                for message in self.consumer.consume(1000, 0.1):
+                    if message.error() is None:
+                        place, key, number = record_of(message)
+                        if self.seen.setdefault(place, (key, number)) != (key, number):
+                            raise ValueError(f"{place} has changed")
+                    elif message.error().code() == KafkaError._AUTO_OFFSET_RESET:
+                        raise RuntimeError(message.error())
+        except Exception as failure:
+            self.failure = repr(failure)
+
+    def end(self):
+        self.is_over.set()
+        self.join(LIMIT_SECONDS)
+
+
+def read(*where):
+    """All records of the topic in the order of the log."""
+    consumer = consumer_of(*where)
     records = []
-    ends = 0
+    ends = set()
     deadline = time.monotonic() + LIMIT_SECONDS
-    while ends < partitions:
+    while len(ends) < where[2]:
         if deadline < time.monotonic():
             raise TimeoutError("records and ends come slowly")
         # It waits for all of these, or so long.
         for message in consumer.consume(1000, 0.1):
             if message.error() is None:
-                key, number = map(int, message.value().split())
-                if message.key() != str(key).encode():
-                    raise ValueError(f"key {message.key()} of {message.value()}")
-                records.append(((message.partition(), message.offset()), key, number))
+                records.append(record_of(message))
             elif message.error().code() == KafkaError._PARTITION_EOF:
-                ends += 1
+                ends.add(message.partition())
             else:
                 raise RuntimeError(message.error())
     return records
@@ -106,6 +152,8 @@ def read(bootstrap, topic, partitions):
 def main():
     bootstrap, topic, partitions = sys.argv[1], sys.argv[2], int(sys.argv[3])
     load = Load(bootstrap, topic)
+    follower = Follower(bootstrap, topic, partitions)
+    follower.start()
     is_over = threading.Event()
 
     def listen():
@@ -114,6 +162,7 @@ def main():
 
     threading.Thread(target=listen, daemon=True).start()
     unsettled = load.run(is_over)
+    follower.end()
 
     records = read(bootstrap, topic, partitions)
     found = {place: (key, number) for place, key, number in records}
@@ -133,6 +182,9 @@ def main():
         "lost": sum(found.get(place) != what for place, what in load.acknowledged.items()),
         "duplicated": sum(1 < count for count in copies.values()),
         "disordered": disordered,
+        "seen": len(follower.seen),
+        "seen_and_gone": sum(found.get(place) != what for place, what in follower.seen.items()),
+        "follower_failure": follower.failure,
     }))
 
 

@@ -54,7 +54,8 @@ def producer_of(bootstrap, codec="none"):
         "bootstrap.servers": bootstrap,
         "enable.idempotence": True,
         "compression.type": codec,
-        "linger.ms": 20,
+        # What is flushed together is in one batch, however slow the machine is.
+        "linger.ms": 10_000,
         "message.max.bytes": 4 * MIB,
     })
 
