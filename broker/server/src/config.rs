@@ -57,6 +57,8 @@ pub struct ConnectionLimits {
     pub request_bytes_max: usize,
     /// Requests of a connection that are read before the first of them is answered.
     pub requests_max: usize,
+    /// Bytes of them. A larger request waits until it is alone.
+    pub unanswered_bytes_max: usize,
     /// The most that a fetch answers with, beyond one batch.
     pub fetch_bytes_max: usize,
 }
@@ -282,6 +284,12 @@ impl Config {
                     connections.requests_max,
                     128,
                     1..=10_000,
+                )?,
+                unanswered_bytes_max: source.size(
+                    "unanswered-bytes-max",
+                    connections.unanswered_bytes_max,
+                    64 * MIB,
+                    64 << 10..=GIB,
                 )?,
                 fetch_bytes_max: source.size(
                     "fetch-bytes-max",

@@ -6,8 +6,8 @@
 //!                        in the order of arrival      │  one at a time
 //! ```
 //!
-//! Guarantees: answers in the order of the requests; a frame's memory is taken from the core's
-//! budget before it is received and given back with its answer; nothing that a client sends can do
+//! Guarantees: answers in the order of the requests; a frame's memory is taken from the
+//! connection's budget and the core's before it is received and given back with its answer; nothing that a client sends can do
 //! more than end its own connection.
 
 mod receiver;
@@ -21,13 +21,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use runtime::TcpStream;
-use runtime::sync::budget::Share;
 use runtime::sync::queue;
 
 use crate::core::Core;
 use crate::handlers::{self, Outcome};
 use crate::metrics::Unanswered;
-use receiver::{ReceiveError, Receiver};
+use receiver::{ReceiveError, Receiver, RequestMemory};
 
 /// A client that has ended its side gets so long for its last answers.
 const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
@@ -35,7 +34,7 @@ const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
 /// An answer to come, and the memory of its request.
 struct Pending {
     outcome: Pin<Box<dyn Future<Output = Outcome>>>,
-    _request: Share,
+    _request: RequestMemory,
     _counted: Unanswered,
 }
 
@@ -49,7 +48,7 @@ pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, peer: SocketAddr) {
     let mut receiver = Receiver::new(core.clone(), stream.clone());
     let unanswered = Rc::new(Cell::new(0));
     let end = loop {
-        let (frame, share) = match receiver.next_frame(|| unanswered.get() == 0).await {
+        let (frame, memory) = match receiver.next_frame(|| unanswered.get() == 0).await {
             Ok(received) => received,
             Err(end) => break end,
         };
@@ -62,7 +61,7 @@ pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, peer: SocketAddr) {
             }
         };
         drop(frame);
-        let answer = Pending { outcome, _request: share, _counted: counted };
+        let answer = Pending { outcome, _request: memory, _counted: counted };
         if pending.send(answer).await.is_err() {
             break ReceiveError::Refused;
         }

@@ -42,6 +42,7 @@ pub(super) struct RawConnections {
     pub(super) idle_ms: Option<Spanned<i64>>,
     pub(super) request_bytes_max: Option<Spanned<i64>>,
     pub(super) requests_max: Option<Spanned<i64>>,
+    pub(super) unanswered_bytes_max: Option<Spanned<i64>>,
     pub(super) fetch_bytes_max: Option<Spanned<i64>>,
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use runtime::sync::budget::Share;
+use runtime::sync::budget::{Budget, Share};
 use runtime::{TcpStream, TimedOut};
 use wire::{FRAME_PREFIX_SIZE_BYTES, frame_size_bytes};
 
@@ -34,19 +34,28 @@ pub(super) struct Receiver {
     core: Rc<Core>,
     stream: Rc<TcpStream>,
     buf: BytesMut,
+    /// This connection's requests that are not answered.
+    unanswered_bytes: Budget,
+}
+
+/// A request's part of the connection's memory and of the core's, until it is answered.
+pub(super) struct RequestMemory {
+    _of_connection: Share,
+    _of_core: Share,
 }
 
 impl Receiver {
     pub(super) fn new(core: Rc<Core>, stream: Rc<TcpStream>) -> Receiver {
-        Receiver { core, stream, buf: BytesMut::new() }
+        let unanswered_bytes = Budget::new(core.config.connections.unanswered_bytes_max);
+        Receiver { core, stream, buf: BytesMut::new(), unanswered_bytes }
     }
 
-    /// The next request, and its part of the core's memory. `is_quiet` says whether the client
+    /// The next request, and its memory. `is_quiet` says whether the client
     /// waits for nothing.
     pub(super) async fn next_frame(
         &mut self,
         is_quiet: impl Fn() -> bool,
-    ) -> Result<(Bytes, Share), ReceiveError> {
+    ) -> Result<(Bytes, RequestMemory), ReceiveError> {
         let idle = self.core.config.connections.idle;
         while self.buf.len() < FRAME_PREFIX_SIZE_BYTES {
             if !self.receive(RECEIVE_BYTES, idle, &is_quiet).await? {
@@ -62,7 +71,10 @@ impl Receiver {
         })?;
         // Taken whole and before anything is received into it: no two connections can wait for
         // each other with half a frame.
-        let share = self.core.request_bytes.take(size_bytes).await;
+        let memory = RequestMemory {
+            _of_connection: self.unanswered_bytes.take(size_bytes).await,
+            _of_core: self.core.request_bytes.take(size_bytes).await,
+        };
         let whole_bytes = FRAME_PREFIX_SIZE_BYTES + size_bytes;
         while self.buf.len() < whole_bytes {
             let missing_bytes = whole_bytes - self.buf.len();
@@ -72,7 +84,7 @@ impl Receiver {
         }
         let mut frame = self.buf.split_to(whole_bytes).freeze();
         let _ = frame.split_to(FRAME_PREFIX_SIZE_BYTES);
-        Ok((frame, share))
+        Ok((frame, memory))
     }
 
     /// Receives once, with room for at least so much. False at the end of the stream.

@@ -10,7 +10,7 @@ use wire::{
     decode_response,
 };
 
-use crate::support::{Broker, Directory, batch, now_ms, produce};
+use crate::support::{Broker, Client, Directory, batch, now_ms, produce};
 
 /// A request's first bytes: its size, key, version, correlation id and no client id.
 fn raw(api_key: i16, version: i16, correlation_id: i32, body: &[u8]) -> Vec<u8> {
@@ -289,7 +289,11 @@ fn c14_a_client_that_ends_its_side_gets_its_last_answers() {
 fn c15_memory_for_requests_is_bounded_and_every_request_is_served_in_the_end() {
     let directory = Directory::new();
     let config = directory.0.join("broker.toml");
-    std::fs::write(&config, "[memory]\nrequest-bytes = 1048576\n").unwrap();
+    std::fs::write(
+        &config,
+        "[memory]\nrequest-bytes = 1048576\n[connections]\nunanswered-bytes-max = 65536\n",
+    )
+    .unwrap();
     let config = config.to_str().unwrap();
     let broker = Broker::start(&directory.data(), &["--cores", "1", "--config", config]);
     broker.connect().auto_create("bounded");
@@ -297,12 +301,19 @@ fn c15_memory_for_requests_is_bounded_and_every_request_is_served_in_the_end() {
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
+                // Each request is larger than its connection's share, so they go one by one.
                 let mut client = broker.connect();
+                let mut answers = Client::of(client.stream.try_clone().unwrap());
+                scope.spawn(move || {
+                    for _ in 0..10 {
+                        let (_, response) = answers.receive::<ProduceRequest>(9);
+                        let partition = &response.responses[0].partition_responses[0];
+                        assert_eq!(partition.error_code, ErrorCode::None);
+                    }
+                });
                 for _ in 0..10 {
                     let batch = batch(&[&value], now_ms(), ProducerStamp::NONE);
-                    let response = client.call(9, &produce("bounded", 0, -1, batch));
-                    let partition = &response.responses[0].partition_responses[0];
-                    assert_eq!(partition.error_code, ErrorCode::None);
+                    client.send(9, &produce("bounded", 0, -1, batch));
                 }
             });
         }

@@ -138,6 +138,10 @@ impl Client {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(ANSWER_MAX)).unwrap();
+        Client::of(stream)
+    }
+
+    pub(crate) fn of(stream: TcpStream) -> Client {
         Client { stream, next_correlation_id: 0 }
     }
 
