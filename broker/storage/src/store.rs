@@ -42,6 +42,8 @@ pub struct Store {
     checkpointing: Budget,
     growing: Budget,
     switching: Budget,
+    /// Logs that are about to live here.
+    adopting_count: Cell<usize>,
     tasks: RefCell<Vec<JoinHandle<()>>>,
     /// The journal is damaged: nothing is written to it.
     is_read_only: Cell<bool>,
@@ -74,6 +76,7 @@ impl Store {
             checkpointing: Budget::new(1),
             growing: Budget::new(1),
             switching: Budget::new(1),
+            adopting_count: Cell::new(0),
             tasks: RefCell::new(Vec::new()),
             is_read_only: Cell::new(is_read_only),
         });
@@ -87,8 +90,8 @@ impl Store {
             store.logs.borrow_mut().insert(partition, log);
         }
         if !is_read_only {
-            let needed = store.reserve_for(store.logs.borrow().len());
-            store.grow(needed).await.map_err(|failed| match failed {
+            let count = || store.logs.borrow().len();
+            store.grow(count).await.map_err(|failed| match failed {
                 GrowError::Stopped(error) => stopped(error),
                 GrowError::DiskFull(source) => {
                     let path = store.shared.journal.directory().to_owned();
@@ -161,8 +164,10 @@ impl Store {
         let partition = recovered.partition;
         self.check(partition)?;
         assert!(self.log(partition).is_none(), "a partition lives in one place");
-        let needed = self.reserve_for(self.logs.borrow().len() + 1);
-        self.grow(needed).await.map_err(|failed| match failed {
+        // Counted from here on: others may come at the same time, and all of them need room (S2).
+        let adopting = Adopting::of(&self.adopting_count);
+        let count = || self.logs.borrow().len() + self.adopting_count.get();
+        self.grow(count).await.map_err(|failed| match failed {
             GrowError::Stopped(stopped) => AppendError::Stopped(stopped),
             GrowError::DiskFull(source) => {
                 AppendError::NoSpace { partition, source: Rc::new(source) }
@@ -172,11 +177,14 @@ impl Store {
             let path = self.directory_of(partition);
             self.shared.journal.stop("open the log in", &path, source)
         })?;
-        // No carry may be gathered between the base and the log's place in the list.
-        let _turn = self.checkpointing.take(1).await;
+        // No carry may be gathered between the base and the log's place in the list. One that is
+        // gathered later has both, so that many adoptions may share a commit.
+        let turn = self.checkpointing.take(1).await;
         self.flush_alone(&log).await?;
+        drop(adopting);
         self.logs.borrow_mut().insert(partition, log.clone());
         self.push_base(&log);
+        drop(turn);
         self.shared.journal.completed(Durability::Durable).await?;
         Ok(log)
     }
@@ -199,6 +207,8 @@ impl Store {
     /// Deletes a partition's log for ever (rule C5).
     pub async fn remove(&self, log: &Rc<Log>) -> Result<(), JournalStopped> {
         self.leave(log).await?;
+        // A checkpoint that has the log on its list needs its files until it is over.
+        let _turn = self.checkpointing.take(1).await;
         let directory = self.directory_of(log.partition());
         if let Err(error) = log.remove_files().await {
             tracing::warn!(partition = %log.partition(), %error, path = %directory.display(),
@@ -315,11 +325,13 @@ impl Store {
         }
     }
 
-    /// Makes room for a carry of this size before the partition that needs it exists.
-    async fn grow(&self, reserve_blocks: u32) -> Result<(), GrowError> {
-        let needed = self.shared.journal.files_needed(reserve_blocks);
+    /// Makes room for the carry of so many partitions before the one that needs it exists.
+    async fn grow(&self, partitions_count: impl Fn() -> usize) -> Result<(), GrowError> {
+        let journal = &self.shared.journal;
+        let needed = journal.files_needed(self.reserve_for(partitions_count()));
         self.add_files(Durability::Durable, needed).await?;
-        self.shared.journal.set_reserve(reserve_blocks);
+        // As many as there are now: others have come meanwhile, who make room for themselves.
+        journal.set_reserve(self.reserve_for(partitions_count()));
         Ok(())
     }
 
@@ -387,6 +399,22 @@ impl Store {
 
     fn directory_of(&self, partition: TopicPartition) -> PathBuf {
         partition_path(&self.shared.options.data_dir, partition)
+    }
+}
+
+/// Counts a log that is about to live here.
+struct Adopting<'a>(&'a Cell<usize>);
+
+impl Adopting<'_> {
+    fn of(count: &Cell<usize>) -> Adopting<'_> {
+        count.set(count.get() + 1);
+        Adopting(count)
+    }
+}
+
+impl Drop for Adopting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
     }
 }
 

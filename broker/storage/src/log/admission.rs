@@ -185,6 +185,20 @@ impl Log {
     /// Creates the partition's directory, if it is not there. Its name is flushed with the next
     /// checkpoint.
     pub(super) async fn create_directory(&self) -> io::Result<()> {
+        /// Another core may remove the topic's directory with its last partition meanwhile.
+        const ATTEMPTS_COUNT: usize = 8;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.try_create_directory().await {
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && attempt < ATTEMPTS_COUNT => {}
+                result => return result,
+            }
+        }
+    }
+
+    async fn try_create_directory(&self) -> io::Result<()> {
         // The topics' directory, the topic's and the partition's.
         let mut directories: Vec<_> = self.directory.ancestors().take(3).collect();
         while let Some(directory) = directories.pop() {
