@@ -22,6 +22,9 @@ use crate::membership::Membership;
 use crate::producers::{ProducerStates, SequenceError, SnapshotError};
 use crate::progress::Progress;
 
+/// Batches that wait before those are looked for whose callers have given up.
+const PURGED_FROM: usize = 64;
+
 /// A batch that passed [`model::record_batch::validate_from_client`].
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -159,6 +162,7 @@ pub enum ReadRefused {
 /// One partition on this broker. Lives on the partition's owner core.
 pub struct Replica {
     log: Rc<Log>,
+    node: NodeId,
     batch_bytes_max: usize,
     progress: Watch<Progress>,
     state: RefCell<State>,
@@ -227,15 +231,8 @@ impl Replica {
             log.set_applied_state(ears);
             let progress = Watch::new(progress_of(&log, &state));
             let (state, busy_nanos) = (RefCell::new(state), Cell::new(0));
-            Replica { log, batch_bytes_max, progress, state, busy_nanos }
+            Replica { log, node, batch_bytes_max, progress, state, busy_nanos }
         });
-        if is_leading && replica.log.membership().is_empty() {
-            replica.log.append_other(
-                leader_epoch,
-                EntryKind::Membership,
-                &Membership { voters: vec![node] }.encode(),
-            );
-        }
         replica.publish();
         Ok(replica)
     }
@@ -277,8 +274,8 @@ impl Replica {
     }
 
     /// Appends a batch at the end of the log, after those of all calls before. It is not flushed
-    /// when this is ready: see [`Replica::wait_past`]. Its place in the order is fixed by the call,
-    /// even if the answer is never awaited.
+    /// when this is ready: see [`Replica::wait_past`]. Its place in the order is fixed by the call.
+    /// If the answer is dropped before the log has taken the batch, it is not appended.
     pub fn append(self: &Rc<Self>, batch: Batch) -> Append {
         let started = runtime::now();
         let mut state = self.state.borrow_mut();
@@ -291,6 +288,9 @@ impl Replica {
             return Append { inner: AppendInner::Ready(Some(result)) };
         }
         let (sender, receiver) = oneshot::channel();
+        if PURGED_FROM <= state.waiting.len() && state.waiting.len().is_power_of_two() {
+            state.waiting.retain(|(_, sender)| !sender.is_closed());
+        }
         state.waiting.push_back((batch, sender));
         if !std::mem::replace(&mut state.is_draining, true) {
             runtime::spawn(self.clone().drain());
@@ -336,6 +336,12 @@ impl Replica {
             Admission::Now => {}
         }
         let (leader_epoch, stamp) = (state.leader_epoch, self.stamp(batch));
+        if self.log.ends().end_count == 0 {
+            // A group's log begins with its voters. Not before there is something to vote on: an
+            // empty log needs no space on the disk.
+            let membership = Membership { voters: vec![self.node] }.encode();
+            self.log.append_other(leader_epoch, EntryKind::Membership, &membership);
+        }
         let entry = self.log.append_batch(leader_epoch, &batch.header, &batch.bytes);
         state.producers.stage(entry.index, &stamp);
         Some(Ok(Appended {
@@ -355,9 +361,14 @@ impl Replica {
     /// Appends what waits, as the log takes it.
     async fn drain(self: Rc<Self>) {
         loop {
-            let size_bytes = match self.state.borrow().waiting.front() {
-                Some((batch, _)) => batch.bytes.len(),
-                None => break,
+            let size_bytes = {
+                let mut state = self.state.borrow_mut();
+                // Who has given up does not want the batch appended any more.
+                while state.waiting.pop_front_if(|(_, sender)| sender.is_closed()).is_some() {}
+                match state.waiting.front() {
+                    Some((batch, _)) => batch.bytes.len(),
+                    None => break,
+                }
             };
             let admitted = self.log.admitted(size_bytes.min(self.batch_bytes_max)).await;
             let started = runtime::now();
@@ -371,6 +382,9 @@ impl Replica {
                 continue;
             }
             while let Some((batch, sender)) = state.waiting.pop_front() {
+                if sender.is_closed() {
+                    continue;
+                }
                 let Some(result) = self.try_append(&mut state, &batch) else {
                     state.waiting.push_front((batch, sender));
                     break;

@@ -114,10 +114,10 @@ fn every_start_leads_in_a_new_epoch_and_the_membership_is_written_once() {
             let (_store, replica) = open().await;
             let epoch = LeaderEpoch(i32::try_from(life).unwrap());
             assert_eq!(replica.leader(), Some(epoch));
-            let membership = Membership::decode(&replica.log().membership()).unwrap();
-            assert_eq!(membership.voters, [NODE]);
             let appended = replica.append(plain(b"x")).await.unwrap();
             assert_eq!(appended.leader_epoch, epoch);
+            let membership = Membership::decode(&replica.log().membership()).unwrap();
+            assert_eq!(membership.voters, [NODE]);
             flushed(&replica, appended).await;
             assert_eq!(replica.log().ends().end_count, life + 2);
         });
@@ -182,6 +182,33 @@ fn batches_are_appended_in_the_order_of_the_calls() {
             assert_eq!(replica.progress().high_watermark, Offset(200));
         });
     }
+}
+
+/// Otherwise the memory of requests that are given up would be held by nobody's budget.
+#[test]
+fn a_batch_that_is_given_up_before_the_log_takes_it_is_not_appended() {
+    sim::run(4, Disk::new(), || async {
+        let (_store, replica) = open().await;
+        let value = vec![9; 3000];
+        let mut pending: Vec<_> = (0..200).map(|_| replica.append(plain(&value))).collect();
+        let waiting_count = replica.waiting_count();
+        assert!(100 < waiting_count);
+        pending.truncate(150);
+        let last = replica.append(plain(b"last"));
+        for append in pending {
+            append.await.unwrap();
+        }
+        assert_eq!(last.await.unwrap().base_offset, Offset(150));
+        // While nothing is taken, those who give up make room for those who come.
+        let kept: Vec<_> = (0..100).map(|_| replica.append(plain(&value))).collect();
+        for _ in 0..1000 {
+            drop(replica.append(plain(&value)));
+        }
+        assert!(replica.waiting_count() < 600, "{}", replica.waiting_count());
+        for append in kept {
+            append.await.unwrap();
+        }
+    });
 }
 
 #[test]
