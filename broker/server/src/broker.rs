@@ -248,9 +248,18 @@ async fn run_core<OnReady: FnOnce(&HostPort)>(
                 Err(error) => Err(error.to_string()),
             };
         }
-        for number in (0..cores_count).rev() {
-            let stopped = done(core.call(CoreId(number), CoreRequest::Stop).await);
-            outcome = outcome.and(stopped);
+        if let Some(controller) = core.controller_if_any() {
+            // No partition may come or go while journals are closed.
+            controller.close().await;
+        }
+        for request in [|| CoreRequest::Farewell, || CoreRequest::Stop] {
+            let calls: Vec<_> = (0..cores_count)
+                .map(|number| core.mesh().call(CoreId(number), request()))
+                .collect();
+            for call in calls {
+                let stopped = call.await.map_err(|error| error.to_string()).and_then(done);
+                outcome = outcome.and(stopped);
+            }
         }
     }
     core.stopped().await;
@@ -329,6 +338,9 @@ async fn lead(
         .map_err(|error| error.to_string())?;
     core.set_controller(controller.clone());
     controller.open_all(&plan.owners(), plan.is_complete()).await;
+    if plan.is_complete() {
+        runtime::spawn(controller.clone().reopen());
+    }
     for number in 0..core.cores_count {
         done(core.call(CoreId(number), CoreRequest::Listen).await)
             .map_err(|text| format!("cannot listen on {}: {text}", core.address))?;

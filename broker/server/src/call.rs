@@ -17,7 +17,7 @@ use crate::metrics::CoreMetrics;
 pub(crate) enum CoreRequest {
     // To owners.
     Append(AppendCall),
-    Read(Vec<PartitionRead>),
+    Read(ReadCall),
     Watch(WatchCall),
     Unwatch(WatchId),
     FindOffsets(Vec<OffsetQuery>),
@@ -41,6 +41,8 @@ pub(crate) enum CoreRequest {
     Install(Arc<ClusterImage>),
     Listen,
     Metrics,
+    /// No new connections, no more waiting fetches; answered when everything else is.
+    Farewell,
     Stop,
 
     // At a start.
@@ -81,9 +83,16 @@ pub(crate) enum CoreAnswer {
 #[derive(Debug)]
 pub(crate) struct AppendCall {
     pub(crate) batches: Vec<(TopicPartition, Batch)>,
-    /// For the flush. Otherwise the answer comes as soon as they are appended.
-    pub(crate) wait: bool,
-    pub(crate) timeout: Duration,
+    pub(crate) wait: AckWait,
+}
+
+/// When an append is answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AckWait {
+    /// As soon as it is in the log.
+    Append,
+    /// When it is flushed, or after so long.
+    Flush(Duration),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +100,14 @@ pub(crate) struct AppendOutcome {
     pub(crate) base_offset: Offset,
     pub(crate) log_start: Offset,
     pub(crate) max_timestamp: Timestamp,
+}
+
+/// Reads of one fetch, in the order of its request.
+#[derive(Debug)]
+pub(crate) struct ReadCall {
+    pub(crate) reads: Vec<PartitionRead>,
+    /// Of all of them together, beyond the first batch.
+    pub(crate) bytes_max: usize,
 }
 
 #[derive(Clone, Copy, Debug)]

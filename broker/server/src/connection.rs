@@ -28,6 +28,16 @@ use crate::handlers::{self, Outcome};
 use crate::metrics::Unanswered;
 use receiver::{ReceiveError, Receiver, RequestMemory};
 
+/// The slowest at which a request may come and an answer may go, after a while of grace: whoever is
+/// slower holds memory that others wait for.
+const TRANSFER_BYTES_PER_SECOND_MIN: u64 = 256 << 10;
+const TRANSFER_GRACE: Duration = Duration::from_secs(30);
+
+/// How long a transfer may take.
+fn transfer_time_max(size_bytes: usize) -> Duration {
+    TRANSFER_GRACE + Duration::from_secs(size_bytes as u64 / TRANSFER_BYTES_PER_SECOND_MIN)
+}
+
 /// A client that has ended its side gets so long for its last answers.
 const LAST_ANSWERS_MAX: Duration = Duration::from_secs(1);
 

@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use coordinator::{ClusterRecord, ClusterState, NewTopic, ProducerIdBlock, TopicLimits};
@@ -17,13 +18,17 @@ use runtime::sync::budget::Budget;
 use storage::{ReadOutcome, Slice};
 use wire::ErrorCode;
 
-use crate::call::{CoreAnswer, CoreRequest};
+use crate::call::{CoreAnswer, CoreRequest, PartitionSpec};
 use crate::core::CoreMesh;
 use crate::failure::Failure;
 use crate::image::{ClusterImage, PartitionImage, TopicImage, partitions_of, spec_of};
 
 /// Read at a time at a start.
 const READ_BYTES: usize = 4 << 20;
+/// Records of one change that go into one batch: nearly always all of them.
+const RECORDS_BYTES: usize = 256 << 10;
+/// How often partitions are opened again that could not be opened.
+const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 
 pub(crate) struct Controller {
     replica: Rc<Replica>,
@@ -157,11 +162,50 @@ impl Controller {
                 wanted.push((spec_of(partition, &topic.configs), None));
             }
         }
-        self.open_partitions(wanted).await;
+        let failed = self.open_partitions(wanted).await;
         self.install().await;
         let image = self.image();
         let image_of = |id| image.topic_by_id(id).expect("it was installed").clone();
-        decided.into_iter().map(|it| it.map(|it| image_of(id_of(&it)))).collect()
+        let created = decided.into_iter().map(|it| {
+            let id = id_of(&it?);
+            // The topic is there, and its partitions are tried again; but it is not what was asked.
+            match failed.get(&id) {
+                Some(failure) => Err(failure.clone()),
+                None => Ok(image_of(id)),
+            }
+        });
+        created.collect()
+    }
+
+    /// Opens partitions again that could not be opened, for example because the disk was full.
+    pub(crate) async fn reopen(self: Rc<Self>) {
+        loop {
+            runtime::sleep(REOPEN_INTERVAL).await;
+            let _turn = self.changing.take(1).await;
+            if self.is_stopped.get() {
+                return;
+            }
+            let wanted: Vec<_> = {
+                let (state, partitions) = (self.state.borrow(), self.partitions.borrow());
+                let closed = partitions.iter().filter(|(_, image)| image.leader_epoch.is_none());
+                closed
+                    .filter_map(|(partition, image)| {
+                        let topic = state.topic(partition.topic)?;
+                        Some((spec_of(*partition, &topic.configs), Some(image.owner)))
+                    })
+                    .collect()
+            };
+            if !wanted.is_empty() {
+                self.open_partitions(wanted).await;
+                self.install().await;
+            }
+        }
+    }
+
+    /// Finishes the change that is being made, and takes no other.
+    pub(crate) async fn close(&self) {
+        let _turn = self.changing.take(1).await;
+        self.is_stopped.set(true);
     }
 
     pub(crate) async fn delete_topics(&self, ids: Vec<TopicId>) -> Vec<Result<(), Failure>> {
@@ -224,8 +268,7 @@ impl Controller {
         for record in &records {
             let value = record.encode();
             let new = NewRecord { timestamp: now, key: None, value: Some(&value), headers: &[] };
-            const BATCH_BYTES: usize = 16 << 10;
-            if !builder.is_empty() && BATCH_BYTES < builder.size_bytes_with(&new) {
+            if !builder.is_empty() && RECORDS_BYTES < builder.size_bytes_with(&new) {
                 batches.push(std::mem::take(&mut builder));
             }
             builder.push(&new);
@@ -236,7 +279,14 @@ impl Controller {
             let bytes = Bytes::from(builder.finish(ProducerStamp::NONE));
             let validated = validate_from_client(&bytes, AppendRules::NONE)
                 .expect("the builder writes what is valid");
-            last = Some(self.replica.append(Batch { header: validated.header, bytes }).await?);
+            match self.replica.append(Batch { header: validated.header, bytes }).await {
+                Ok(appended) => last = Some(appended),
+                Err(refused) => {
+                    // With a part of a change in the log, deciding on the state would repeat it.
+                    self.is_stopped.set(last.is_some());
+                    return Err(refused.into());
+                }
+            }
         }
         let last = last.expect("there is a record");
         if let Err(error) = self.replica.wait_past(last.leader_epoch, last.next_offset).await {
@@ -252,8 +302,12 @@ impl Controller {
 
     // ---- Partitions and images.
 
-    /// Opens partitions on the owner that is given, or where the fewest are.
-    async fn open_partitions(&self, wanted: Vec<(crate::call::PartitionSpec, Option<CoreId>)>) {
+    /// Opens partitions on the owner that is given, or where the fewest are. Returns a failure for
+    /// each topic that has one.
+    async fn open_partitions(
+        &self,
+        wanted: Vec<(PartitionSpec, Option<CoreId>)>,
+    ) -> BTreeMap<TopicId, Failure> {
         let mut counts = vec![0_usize; usize::from(self.cores_count)];
         for image in self.partitions.borrow().values() {
             counts[image.owner.index()] += 1;
@@ -279,16 +333,25 @@ impl Controller {
                 (owner, partitions, self.mesh.call(owner, CoreRequest::OpenPartitions(specs)))
             })
             .collect();
+        let mut failed = BTreeMap::new();
         for (owner, partitions, call) in calls {
             let opened = match call.await {
                 Ok(CoreAnswer::Opened(opened)) => opened,
-                _ => return,
+                _ => return failed,
             };
             let mut known = self.partitions.borrow_mut();
             for (partition, opened) in partitions.into_iter().zip(opened) {
-                known.insert(partition, PartitionImage { owner, leader_epoch: opened.ok() });
+                let leader_epoch = match opened {
+                    Ok(leader_epoch) => Some(leader_epoch),
+                    Err(failure) => {
+                        failed.insert(partition.topic, failure);
+                        None
+                    }
+                };
+                known.insert(partition, PartitionImage { owner, leader_epoch });
             }
         }
+        failed
     }
 
     /// Gives every core the image of what is now.

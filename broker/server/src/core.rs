@@ -60,6 +60,7 @@ pub(crate) struct Core {
     pub(crate) gathering: Gathering,
     /// Journals of cores that are not there any more, while the broker starts.
     foreign: RefCell<BTreeMap<u32, Rc<Store>>>,
+    is_leaving: Cell<bool>,
     stopped: Watch<bool>,
 }
 
@@ -93,6 +94,7 @@ impl Core {
             refilling: Budget::new(1),
             gathering: Gathering::new(cores_count),
             foreign: RefCell::default(),
+            is_leaving: Cell::new(false),
             stopped: Watch::new(false),
         })
     }
@@ -140,7 +142,7 @@ impl Core {
     pub(crate) fn answer(self: &Rc<Self>, request: CoreRequest, reply: Reply<CoreAnswer>) {
         match request {
             CoreRequest::Append(call) => self.owner().append(call, reply),
-            CoreRequest::Read(reads) => self.owner().read(reads, reply),
+            CoreRequest::Read(call) => self.owner().read(call, reply),
             CoreRequest::Watch(call) => {
                 self.watch(call);
                 reply.send(CoreAnswer::Done);
@@ -207,6 +209,10 @@ impl Core {
                 Ok(()) => CoreAnswer::Done,
                 Err(error) => CoreAnswer::Failed(error.to_string()),
             },
+            CoreRequest::Farewell => {
+                self.farewell().await;
+                CoreAnswer::Done
+            }
             CoreRequest::Stop => match self.stop().await {
                 Ok(()) => CoreAnswer::Done,
                 Err(text) => CoreAnswer::Failed(text),
@@ -219,8 +225,12 @@ impl Core {
         }
     }
 
+    pub(crate) fn controller_if_any(&self) -> Option<Rc<Controller>> {
+        self.controller.get().cloned()
+    }
+
     fn controller(&self) -> Result<Rc<Controller>, String> {
-        self.controller.get().cloned().ok_or_else(|| "the broker is still starting".to_owned())
+        self.controller_if_any().ok_or_else(|| "the broker is still starting".to_owned())
     }
 
     // ---- Watches of this core's connections.
@@ -325,19 +335,31 @@ impl Core {
 
     // ---- The end.
 
-    async fn stop(&self) -> Result<(), String> {
+    /// No new clients; those that are here get the answers to what they have asked.
+    async fn farewell(&self) {
+        self.is_leaving.set(true);
         if let Some(accepting) = self.accepting.take() {
             accepting.abort();
         }
-        // What was appended is answered; what is still to come is not taken.
+        for (_, waiting) in std::mem::take(&mut *self.watches.borrow_mut()) {
+            waiting.send(());
+        }
+        let deadline = runtime::now() + FAREWELL_MAX;
+        while 0 < self.counters.unanswered() && runtime::now() < deadline {
+            runtime::sleep(Duration::from_millis(5)).await;
+        }
+        for (_, connection) in std::mem::take(&mut *self.connections.borrow_mut()) {
+            connection.abort();
+        }
+    }
+
+    /// Whether waiting for more is over.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.is_leaving.get()
+    }
+
+    async fn stop(&self) -> Result<(), String> {
         if let Some(owner) = self.owner.get() {
-            let deadline = runtime::now() + FAREWELL_MAX;
-            while 0 < self.counters.unanswered() && runtime::now() < deadline {
-                runtime::sleep(Duration::from_millis(5)).await;
-            }
-            for (_, connection) in std::mem::take(&mut *self.connections.borrow_mut()) {
-                connection.abort();
-            }
             owner.resign();
             owner.store().close().await.map_err(|error| error.to_string())?;
         }

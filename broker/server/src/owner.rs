@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use model::{BrokerId, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
-use replication::{Append, Isolation, Replica};
+use replication::{Append, Isolation, ReadFrom, Replica};
 use runtime::{JoinHandle, Reply};
-use storage::{Durability, ReadOutcome, Slice, Store, Vote};
+use storage::{ColdRead, Durability, ReadOutcome, Slice, Store, Vote};
 use wire::ErrorCode;
 
 use crate::call::{
-    AppendCall, AppendOutcome, CoreAnswer, FoundOffset, OffsetPlace, OffsetQuery, PartitionRead,
-    PartitionSpec, ReadResult, WatchCall, WatchId,
+    AckWait, AppendCall, AppendOutcome, CoreAnswer, FoundOffset, OffsetPlace, OffsetQuery,
+    PartitionRead, PartitionSpec, ReadCall, ReadResult, WatchCall, WatchId,
 };
 use crate::failure::Failure;
 use crate::image::ClusterImage;
@@ -61,7 +61,7 @@ impl Owner {
     /// Appends in the order of the calls; answers when everything is flushed, or at once if nobody
     /// waits for that.
     pub(crate) fn append(self: &Rc<Self>, call: AppendCall, reply: Reply<CoreAnswer>) {
-        let AppendCall { batches, wait, timeout } = call;
+        let AppendCall { batches, wait } = call;
         let appending: Vec<Result<(Rc<Replica>, Append), Failure>> = batches
             .into_iter()
             .map(|(partition, batch)| {
@@ -71,20 +71,20 @@ impl Owner {
             })
             .collect();
         runtime::spawn(async move {
-            let deadline = runtime::now() + timeout;
+            let begun = runtime::now();
             let mut outcomes = Vec::with_capacity(appending.len());
             for append in appending {
-                let outcome = match append {
-                    Ok((replica, append)) if wait => {
-                        let left = deadline.since(runtime::now());
+                let outcome = match (append, wait) {
+                    (Ok((replica, append)), AckWait::Append) => appended(&replica, append).await,
+                    (Ok((replica, append)), AckWait::Flush(limit)) => {
+                        let left = limit.saturating_sub(runtime::now().since(begun));
                         let outcome = runtime::timeout(left, flushed(&replica, append)).await;
                         outcome.unwrap_or_else(|_| {
                             let message = "the flush did not end within the request's timeout";
                             Err(Failure::new(ErrorCode::RequestTimedOut, message))
                         })
                     }
-                    Ok((replica, append)) => appended(&replica, append).await,
-                    Err(failure) => Err(failure),
+                    (Err(failure), _) => Err(failure),
                 };
                 outcomes.push(outcome);
             }
@@ -94,36 +94,62 @@ impl Owner {
 
     // ---- Reads.
 
-    /// Reads from memory at once, from disk with a wait.
-    pub(crate) fn read(self: &Rc<Self>, reads: Vec<PartitionRead>, reply: Reply<CoreAnswer>) {
-        let outcomes: Vec<_> = reads.iter().map(|read| self.read_one(read)).collect();
-        if outcomes.iter().all(|outcome| !matches!(outcome, Ok((_, ReadOutcome::Cold(_))))) {
-            let ready = outcomes.into_iter().map(|outcome| {
-                let (replica, outcome) = outcome?;
-                let ReadOutcome::Ready(slices) = outcome else { unreachable!("just seen") };
-                Ok(result_of(&replica, slices))
-            });
-            return reply.send(CoreAnswer::Read(ready.collect()));
-        }
-        runtime::spawn(async move {
-            let mut results = Vec::with_capacity(outcomes.len());
-            for outcome in outcomes {
-                results.push(match outcome {
-                    Err(failure) => Err(failure),
-                    Ok((replica, ReadOutcome::Ready(slices))) => Ok(result_of(&replica, slices)),
-                    Ok((replica, ReadOutcome::Cold(cold))) => match cold.run().await {
-                        Ok(slices) => Ok(result_of(&replica, slices)),
-                        Err(error) => Err(error.into()),
-                    },
-                });
+    /// Reads from memory at once, from disk with a wait: one partition after the other, until there
+    /// is enough.
+    pub(crate) fn read(self: &Rc<Self>, call: ReadCall, reply: Reply<CoreAnswer>) {
+        let ReadCall { reads, bytes_max } = call;
+        let mut reading = Reading { results: Vec::new(), left_bytes: bytes_max, is_first: true };
+        let mut reads = reads.into_iter();
+        while let Some(read) = reads.next() {
+            match self.read_one(&read, &reading) {
+                Err(failure) => reading.results.push(Err(failure)),
+                Ok((replica, ReadOutcome::Ready(slices))) => {
+                    reading.push(result_of(&replica, slices));
+                }
+                Ok((replica, ReadOutcome::Cold(cold))) => {
+                    let owner = self.clone();
+                    runtime::spawn(async move {
+                        reading.push_cold(&replica, cold).await;
+                        owner.read_rest(&mut reading, reads).await;
+                        reply.send(CoreAnswer::Read(reading.results));
+                    });
+                    return;
+                }
             }
-            reply.send(CoreAnswer::Read(results));
-        });
+        }
+        reply.send(CoreAnswer::Read(reading.results));
     }
 
-    fn read_one(&self, read: &PartitionRead) -> Result<(Rc<Replica>, ReadOutcome), Failure> {
+    async fn read_rest(&self, reading: &mut Reading, reads: impl Iterator<Item = PartitionRead>) {
+        for read in reads {
+            match self.read_one(&read, reading) {
+                Err(failure) => reading.results.push(Err(failure)),
+                Ok((replica, ReadOutcome::Ready(slices))) => {
+                    reading.push(result_of(&replica, slices));
+                }
+                Ok((replica, ReadOutcome::Cold(cold))) => reading.push_cold(&replica, cold).await,
+            }
+        }
+    }
+
+    fn read_one(
+        &self,
+        read: &PartitionRead,
+        reading: &Reading,
+    ) -> Result<(Rc<Replica>, ReadOutcome), Failure> {
         let replica = self.replica(read.partition)?;
-        let outcome = replica.read(&read.from)?;
+        let from = ReadFrom {
+            bytes_max: read.from.bytes_max.min(reading.left_bytes),
+            at_least_one_batch: reading.is_first,
+            ..read.from
+        };
+        let outcome = match replica.read(&from)? {
+            // Nothing would be kept of it.
+            ReadOutcome::Cold(_) if from.bytes_max == 0 && !from.at_least_one_batch => {
+                ReadOutcome::Ready(Vec::new())
+            }
+            outcome => outcome,
+        };
         Ok((replica, outcome))
     }
 
@@ -137,13 +163,14 @@ impl Owner {
                 continue;
             };
             let wake = wake.clone();
+            let was_leading = replica.progress().is_leading;
             tasks.push(runtime::spawn(async move {
                 let moved = replica.wait_for(|progress| {
                     let end = match isolation {
                         Isolation::ReadUncommitted => progress.high_watermark,
                         Isolation::ReadCommitted => progress.last_stable,
                     };
-                    (known < end || !progress.is_leading).then_some(())
+                    (known < end || progress.is_leading != was_leading).then_some(())
                 });
                 moved.await;
                 wake();
@@ -300,6 +327,30 @@ impl Owner {
     pub(crate) fn resign(&self) {
         for replica in self.replicas() {
             replica.resign();
+        }
+    }
+}
+
+/// A fetch's results so far, and what it may still take.
+struct Reading {
+    results: Vec<Result<ReadResult, Failure>>,
+    left_bytes: usize,
+    /// Nothing was found yet: the first batch of all is returned whatever its size.
+    is_first: bool,
+}
+
+impl Reading {
+    fn push(&mut self, result: ReadResult) {
+        let size_bytes = result.size_bytes();
+        self.left_bytes = self.left_bytes.saturating_sub(size_bytes);
+        self.is_first &= size_bytes == 0;
+        self.results.push(Ok(result));
+    }
+
+    async fn push_cold(&mut self, replica: &Replica, cold: ColdRead) {
+        match cold.run().await {
+            Ok(slices) => self.push(result_of(replica, slices)),
+            Err(error) => self.results.push(Err(error.into())),
         }
     }
 }

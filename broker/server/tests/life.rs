@@ -154,6 +154,52 @@ fn a_directory_that_cannot_be_written_is_said_so() {
     assert!(text.contains("choose another with --data-dir"), "{text}");
 }
 
+/// Deletions and checkpoints want the same files, and an end in good order wants nobody to come or go
+/// any more.
+#[test]
+fn topics_come_and_go_during_checkpoints_and_at_the_end() {
+    let directory = Directory::new();
+    let config = directory.0.join("broker.toml");
+    let text = "[topics]\npartitions = 30\n[journal]\ncheckpoint-interval-ms = 10\n";
+    std::fs::write(&config, text).unwrap();
+    let arguments = ["--cores", "2", "--config", config.to_str().unwrap()];
+    let names = ["one", "two", "three"];
+    for _ in 0..4 {
+        let broker = Broker::start(&directory.data(), &arguments);
+        let clients = names.map(|name| {
+            let mut client = broker.connect();
+            std::thread::spawn(move || come_and_go(&mut client, name))
+        });
+        std::thread::sleep(Duration::from_millis(700));
+        assert!(broker.stop().success());
+        for client in clients {
+            assert!(client.join().is_err(), "it goes on until the broker ends");
+        }
+    }
+    let broker = Broker::start(&directory.data(), &arguments);
+    for name in names {
+        assert_eq!(broker.connect().auto_create(name).topics[0].partitions.len(), 30);
+        append(&broker, name, 29, 1);
+    }
+}
+
+fn come_and_go(client: &mut support::Client, name: &'static str) {
+    for n in 0.. {
+        client.auto_create(name);
+        for partition in 0..30 {
+            let batch = batch(&[&[7; 5000]], now_ms(), ProducerStamp::NONE);
+            client.send(9, &produce(name, partition, -1, batch));
+        }
+        for _ in 0..30 {
+            client.receive::<wire::ProduceRequest>(9);
+        }
+        if n % 2 == 0 {
+            let topic_names = vec![wire::Text::from_static(name)];
+            client.call(5, &wire::DeleteTopicsRequest { topic_names, ..Default::default() });
+        }
+    }
+}
+
 /// A byte that has changed in the journal: what may have been lost with it is neither made up nor
 /// cut away. The other core goes on.
 #[test]

@@ -8,14 +8,11 @@ use runtime::sync::budget::{Budget, Share};
 use runtime::{TcpStream, TimedOut};
 use wire::{FRAME_PREFIX_SIZE_BYTES, frame_size_bytes};
 
+use super::transfer_time_max;
 use crate::core::Core;
 
 /// Received at a time, unless a frame is larger.
 const RECEIVE_BYTES: usize = 64 << 10;
-
-/// A client that has begun a request and sends nothing more of it is cut off, as it holds the
-/// request's memory.
-const STALL_MAX: Duration = Duration::from_secs(30);
 
 /// Why no frame comes.
 #[derive(Debug)]
@@ -76,9 +73,11 @@ impl Receiver {
             _of_core: self.core.request_bytes.take(size_bytes).await,
         };
         let whole_bytes = FRAME_PREFIX_SIZE_BYTES + size_bytes;
+        let deadline = runtime::now() + transfer_time_max(size_bytes);
         while self.buf.len() < whole_bytes {
             let missing_bytes = whole_bytes - self.buf.len();
-            if !self.receive(missing_bytes, idle.min(STALL_MAX), &|| true).await? {
+            let left = deadline.since(runtime::now());
+            if !self.receive(missing_bytes, left, &|| true).await? {
                 return Err(ReceiveError::Broken);
             }
         }

@@ -8,7 +8,7 @@ use runtime::TcpStream;
 use runtime::sync::queue;
 use wire::Piece;
 
-use super::Pending;
+use super::{Pending, transfer_time_max};
 use crate::core::Core;
 use crate::handlers::{Answer, Outcome};
 
@@ -27,10 +27,10 @@ pub(super) async fn run(
                 break;
             }
         };
-        core.counters.note_sent(answer.frame.size_bytes);
+        let size_bytes = answer.frame.size_bytes;
+        core.counters.note_sent(size_bytes);
         // A client that does not read gives its memory back by being cut off.
-        let idle = core.config.connections.idle;
-        match runtime::timeout(idle, send(&stream, answer)).await {
+        match runtime::timeout(transfer_time_max(size_bytes), send(&stream, answer)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) | Err(runtime::TimedOut) => break,
         }

@@ -12,7 +12,9 @@ use storage::{FileSlice, Slice};
 use wire::fetch::{FetchPartition, FetchableTopicResponse, PartitionData};
 use wire::{ErrorCode, FetchRequest, FetchResponse, Records};
 
-use crate::call::{CoreAnswer, CoreRequest, PartitionRead, ReadResult, WatchCall, WatchId};
+use crate::call::{
+    CoreAnswer, CoreRequest, PartitionRead, ReadCall, ReadResult, WatchCall, WatchId,
+};
 use crate::core::Core;
 use crate::failure::Failure;
 
@@ -57,13 +59,15 @@ pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest)
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
     let deadline = runtime::now() + wait;
+    let of_partition = |wanted: &Wanted| usize::try_from(wanted.asked.partition_max_bytes);
+    let wanted_bytes = wanted.iter().map(|of| of_partition(of).unwrap_or(0)).sum();
     loop {
-        let mut memory = core.fetch_bytes.take(bytes_max).await;
+        let mut memory = core.fetch_bytes.take(bytes_max.min(wanted_bytes)).await;
         let outcomes = read(core, &wanted, bytes_max, isolation).await;
         let size_bytes: usize = outcomes.iter().flatten().map(ReadResult::size_bytes).sum();
         let has_failed = outcomes.iter().any(Result::is_err);
         let is_enough = bytes_min <= size_bytes || has_failed || wanted.is_empty();
-        if is_enough || deadline <= runtime::now() {
+        if is_enough || deadline <= runtime::now() || core.is_leaving() {
             memory.shrink_to(size_bytes);
             return respond(version, &request, wanted, outcomes, isolation, memory);
         }
@@ -117,7 +121,8 @@ async fn read(
             leader_epoch: asked.current_leader_epoch,
             offset: asked.fetch_offset,
             bytes_max: of_partition.min(bytes_max),
-            at_least_one_batch: true,
+            // The owner says so for the first of its partitions that has any.
+            at_least_one_batch: false,
             isolation,
         };
         let (numbers, reads) = by_owner.entry(*owner).or_default();
@@ -127,7 +132,8 @@ async fn read(
     let calls: Vec<_> = by_owner
         .into_iter()
         .map(|(owner, (numbers, reads))| {
-            (numbers, core.mesh().call(owner, CoreRequest::Read(reads)))
+            let call = ReadCall { reads, bytes_max };
+            (numbers, core.mesh().call(owner, CoreRequest::Read(call)))
         })
         .collect();
     let mut outcomes: Outcomes = wanted

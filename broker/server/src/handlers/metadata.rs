@@ -12,6 +12,9 @@ use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
 use crate::image::{ClusterImage, TopicImage};
 
+/// Those that Kafka hides from its consumers' patterns.
+const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+
 /// From here on a client can decline that topics are created.
 const DECLINE_VERSION_MIN: i16 = 4;
 
@@ -106,7 +109,7 @@ fn described(topic: &Arc<TopicImage>, broker: BrokerId) -> MetadataResponseTopic
         error_code: ErrorCode::None,
         name: Some(topic.name.clone()),
         topic_id: topic.id,
-        is_internal: topic.name.starts_with("__"),
+        is_internal: INTERNAL_TOPICS.contains(&topic.name.as_str()),
         partitions: partitions.collect(),
         ..Default::default()
     }

@@ -19,7 +19,7 @@ use wire::produce::{
 };
 use wire::{ErrorCode, ProduceRequest, ProduceResponse, Text};
 
-use crate::call::{AppendCall, AppendOutcome, CoreAnswer, CoreRequest};
+use crate::call::{AckWait, AppendCall, AppendOutcome, CoreAnswer, CoreRequest};
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::image::TopicImage;
@@ -27,6 +27,8 @@ use crate::image::TopicImage;
 const ACKS_NONE: i16 = 0;
 const ACKS_LEADER: i16 = 1;
 const ACKS_ALL: i16 = -1;
+/// With acks=1: long beyond any flush that ends at all.
+const LEADER_FLUSH_MAX: Duration = Duration::from_secs(120);
 
 pub(super) enum Produced {
     Answer(ProduceResponse),
@@ -97,12 +99,16 @@ pub(super) fn begin(
         }
         responses.push(TopicProduceResponse { name: data.name, partition_responses });
     }
-    let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
-    let wait = acks != ACKS_NONE;
+    let wait = match acks {
+        ACKS_NONE => AckWait::Append,
+        // The request's timeout is for other brokers' copies; a leader's own flush is waited for.
+        ACKS_LEADER => AckWait::Flush(LEADER_FLUSH_MAX),
+        _ => AckWait::Flush(Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))),
+    };
     let calls: Vec<_> = calls
         .into_iter()
         .map(|(owner, (parts, batches))| {
-            let call = AppendCall { batches, wait, timeout };
+            let call = AppendCall { batches, wait };
             (parts, core.mesh().call(owner, CoreRequest::Append(call)))
         })
         .collect();
@@ -120,7 +126,7 @@ pub(super) fn begin(
                 *slot = PartitionProduceResponse { index, ..answer(outcome, part.log_append_time) };
             }
         }
-        if wait {
+        if acks != ACKS_NONE {
             return Produced::Answer(ProduceResponse { responses, ..Default::default() });
         }
         let mut partitions = responses.iter().flat_map(|topic| &topic.partition_responses);
