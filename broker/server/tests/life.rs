@@ -250,6 +250,47 @@ fn a_damaged_journal_is_only_read_and_nothing_is_removed() {
     assert!(text.contains("none of the cluster's metadata"), "{text}");
 }
 
+#[test]
+fn a_kernel_that_forbids_io_uring_is_said_so() {
+    let directory = Directory::new();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/without_io_uring.py");
+    let broker = support::command(&directory.data(), &[]);
+    let mut command = std::process::Command::new("python3");
+    command.arg(script).arg(broker.get_program()).args(broker.get_args());
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => {
+            let text = format!("SKIPPED: python3 cannot be run: {error}");
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "{text}");
+            return writeln!(std::io::stderr(), "{text}").unwrap();
+        }
+    };
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.starts_with("error: io_uring is not allowed here"), "{text}");
+    assert!(text.contains("kernel.io_uring_disabled"), "{text}");
+}
+
+/// Through the page cache, and with flushes of their own: for file systems and devices that want it.
+#[test]
+fn the_other_ways_to_write_keep_what_was_acknowledged() {
+    let directory = Directory::new();
+    let config = directory.0.join("broker.toml");
+    for (life, text) in
+        ["direct = false", "flush-apart = true", "direct = false\nflush-apart = true"]
+            .into_iter()
+            .enumerate()
+    {
+        std::fs::write(&config, format!("[journal]\n{text}\n")).unwrap();
+        let arguments = ["--cores", "2", "--config", config.to_str().unwrap()];
+        let broker = Broker::start(&directory.data(), &arguments);
+        broker.connect().auto_create("kept");
+        let last = i64::try_from(life).unwrap() * 50 + 49;
+        assert_eq!(append(&broker, "kept", 0, 50), last, "{text}");
+        broker.kill();
+    }
+}
+
 fn get(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
