@@ -229,24 +229,19 @@ pub(crate) async fn carry_out(core: &Rc<Core>, plan: &BootPlan) -> Result<(), St
         let aside = storage::set_orphans_aside(&core.config.data_dir, &live, left).await;
         aside.map_err(|error| error.to_string())?;
     }
-    let done = |answer: CoreAnswer| match answer {
-        CoreAnswer::Done => Ok(()),
-        CoreAnswer::Failed(text) => Err(text),
-        other => unreachable!("not an answer to this: {other:?}"),
-    };
     for Move { partition, journal, to } in plan.moves.iter().copied() {
         let from = reader_of(journal, core.cores_count);
         let export = CoreRequest::Export { journal, partition };
         let log = match core.call(from, export).await {
             CoreAnswer::Exported(log) => log?,
-            other => return done(other),
+            other => return other.done(),
         };
-        done(core.call(to, CoreRequest::Adopt(log)).await)?;
-        done(core.call(from, CoreRequest::Leave { journal, partition }).await)?;
+        core.call(to, CoreRequest::Adopt(log)).await.done()?;
+        core.call(from, CoreRequest::Leave { journal, partition }).await.done()?;
     }
     for journal in plan.retired.iter().copied() {
         let from = reader_of(journal, core.cores_count);
-        done(core.call(from, CoreRequest::Retire { journal }).await)?;
+        core.call(from, CoreRequest::Retire { journal }).await.done()?;
     }
     Ok(())
 }

@@ -257,21 +257,14 @@ async fn run_core<OnReady: FnOnce(&HostPort)>(
                 .map(|number| core.mesh().call(CoreId(number), request()))
                 .collect();
             for call in calls {
-                let stopped = call.await.map_err(|error| error.to_string()).and_then(done);
+                let stopped =
+                    call.await.map_err(|error| error.to_string()).and_then(CoreAnswer::done);
                 outcome = outcome.and(stopped);
             }
         }
     }
     core.stopped().await;
     outcome
-}
-
-fn done(answer: CoreAnswer) -> Result<(), String> {
-    match answer {
-        CoreAnswer::Done => Ok(()),
-        CoreAnswer::Failed(text) => Err(text),
-        other => unreachable!("not an answer to this: {other:?}"),
-    }
 }
 
 async fn start_stores(core: &Rc<Core>, setup: &Setup) -> Result<Arc<BootPlan>, String> {
@@ -289,12 +282,12 @@ async fn start_stores(core: &Rc<Core>, setup: &Setup) -> Result<Arc<BootPlan>, S
     }
     let plan = match core.call_controller(CoreRequest::Recovered(recovered)).await {
         CoreAnswer::Plan(plan) => plan,
-        other => return done(other).map(|()| Arc::default()),
+        other => return other.done().map(|()| Arc::default()),
     };
     let journals = journals.map_err(|error| error.to_string())?;
     let started = boot::start_stores(core, journals, options, &plan).await;
     let started = started.map_err(|error| error.to_string());
-    done(core.call_controller(CoreRequest::Started(started)).await)?;
+    core.call_controller(CoreRequest::Started(started)).await.done()?;
     Ok(plan)
 }
 
@@ -342,8 +335,8 @@ async fn lead(
         runtime::spawn(controller.clone().reopen());
     }
     for number in 0..core.cores_count {
-        done(core.call(CoreId(number), CoreRequest::Listen).await)
-            .map_err(|text| format!("cannot listen on {}: {text}", core.address))?;
+        let listening = core.call(CoreId(number), CoreRequest::Listen).await.done();
+        listening.map_err(|text| format!("cannot listen on {}: {text}", core.address))?;
     }
     if let Some(address) = config.metrics {
         metrics::serve(core.clone(), address)

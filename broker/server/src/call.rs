@@ -79,6 +79,25 @@ pub(crate) enum CoreAnswer {
     Failed(String),
 }
 
+impl CoreAnswer {
+    /// The answer to what has no other result.
+    pub(crate) fn of(result: Result<(), impl std::fmt::Display>) -> CoreAnswer {
+        match result {
+            Ok(()) => CoreAnswer::Done,
+            Err(error) => CoreAnswer::Failed(error.to_string()),
+        }
+    }
+
+    /// What [`CoreAnswer::of`] was given.
+    pub(crate) fn done(self) -> Result<(), String> {
+        match self {
+            CoreAnswer::Done => Ok(()),
+            CoreAnswer::Failed(text) => Err(text),
+            other => unreachable!("not an answer to this: {other:?}"),
+        }
+    }
+}
+
 /// Batches for partitions of one owner, in the order of the request.
 #[derive(Debug)]
 pub(crate) struct AppendCall {

@@ -13,7 +13,7 @@ use runtime::sync::budget::Budget;
 use runtime::sync::oneshot;
 use runtime::sync::watch::Watch;
 use runtime::{CoreId, JoinHandle, Mesh, Reply, TcpListener};
-use storage::{LogOptions, RecoveredLog, Store};
+use storage::{Log, LogOptions, RecoveredLog, Store};
 use wire::ErrorCode;
 
 use crate::boot::Gathering;
@@ -205,18 +205,12 @@ impl Core {
                 Ok(controller) => CoreAnswer::ProducerIds(controller.producer_ids().await),
                 Err(text) => CoreAnswer::Failed(text),
             },
-            CoreRequest::Listen => match self.clone().listen().await {
-                Ok(()) => CoreAnswer::Done,
-                Err(error) => CoreAnswer::Failed(error.to_string()),
-            },
+            CoreRequest::Listen => CoreAnswer::of(self.clone().listen().await),
             CoreRequest::Farewell => {
                 self.farewell().await;
                 CoreAnswer::Done
             }
-            CoreRequest::Stop => match self.stop().await {
-                Ok(()) => CoreAnswer::Done,
-                Err(text) => CoreAnswer::Failed(text),
-            },
+            CoreRequest::Stop => CoreAnswer::of(self.stop().await),
             CoreRequest::Export { journal, partition } => self.export(journal, partition).await,
             CoreRequest::Adopt(log) => self.adopt(*log).await,
             CoreRequest::Leave { journal, partition } => self.leave(journal, partition).await,
@@ -380,41 +374,40 @@ impl Core {
         self.foreign.borrow().get(&journal).cloned()
     }
 
+    fn log_of(
+        &self,
+        journal: u32,
+        partition: TopicPartition,
+    ) -> Result<(Rc<Store>, Rc<Log>), String> {
+        let store = self.store_of(journal).ok_or("there is no such journal")?;
+        let log = store.log(partition).ok_or("there is no such log")?;
+        Ok((store, log))
+    }
+
     async fn export(&self, journal: u32, partition: TopicPartition) -> CoreAnswer {
-        let exported = async {
-            let store = self.store_of(journal).ok_or("there is no such journal")?;
-            let log = store.log(partition).ok_or("there is no such log")?;
-            store.export(&log).await.map_err(|error| error.to_string())
+        let exported = match self.log_of(journal, partition) {
+            Ok((store, log)) => store.export(&log).await.map_err(|error| error.to_string()),
+            Err(text) => Err(text),
         };
-        let exported: Result<RecoveredLog, String> = exported.await;
         CoreAnswer::Exported(exported.map(Box::new))
     }
 
     async fn adopt(&self, log: RecoveredLog) -> CoreAnswer {
-        match self.owner().store().adopt(log, DEFAULT_LOG).await {
-            Ok(_) => CoreAnswer::Done,
-            Err(error) => CoreAnswer::Failed(error.to_string()),
-        }
+        CoreAnswer::of(self.owner().store().adopt(log, DEFAULT_LOG).await.map(drop))
     }
 
     async fn leave(&self, journal: u32, partition: TopicPartition) -> CoreAnswer {
-        let left = async {
-            let store = self.store_of(journal).ok_or("there is no such journal")?;
-            let log = store.log(partition).ok_or("there is no such log")?;
-            store.leave(&log).await.map_err(|error| error.to_string())
-        };
-        let left: Result<(), String> = left.await;
-        left.map_or_else(CoreAnswer::Failed, |()| CoreAnswer::Done)
+        match self.log_of(journal, partition) {
+            Ok((store, log)) => CoreAnswer::of(store.leave(&log).await),
+            Err(text) => CoreAnswer::Failed(text),
+        }
     }
 
     async fn retire(&self, journal: u32) -> CoreAnswer {
         let Some(store) = self.foreign.borrow_mut().remove(&journal) else {
             return CoreAnswer::Failed(format!("journal {journal} is not a foreign one"));
         };
-        match store.retire().await {
-            Ok(()) => CoreAnswer::Done,
-            Err(error) => CoreAnswer::Failed(error.to_string()),
-        }
+        CoreAnswer::of(store.retire().await)
     }
 }
 
