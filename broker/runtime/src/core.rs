@@ -182,6 +182,15 @@ pub fn wall_clock_ms() -> i64 {
     Core::current().with_driver(|driver| driver.wall_clock_ms())
 }
 
+/// Ends the process at once with an error that it prints, from any core. Operations in flight may
+/// still land, as after every death.
+pub async fn end_process(text: &str) -> ! {
+    Core::current().with_driver(|driver| driver.end_process(text));
+    // A simulated process does nothing any more; nobody polls this again.
+    std::future::pending::<std::convert::Infallible>().await;
+    unreachable!("nothing comes out of a future that is never ready")
+}
+
 /// The core's random generator.
 pub fn with_rng<T>(body: impl FnOnce(&mut Rng) -> T) -> T {
     body(&mut Core::current().rng.borrow_mut())

@@ -53,6 +53,14 @@ impl Driver {
         }
     }
 
+    /// Ends the process, from whichever of its cores. On the kernel it does not return.
+    pub(crate) fn end_process(&mut self, text: &str) {
+        match self {
+            Driver::Uring(_) => uring::end_process(text),
+            Driver::Sim(driver) => driver.end_process(text),
+        }
+    }
+
     /// The monotonic clock.
     pub(crate) fn now(&self) -> Instant {
         match self {

@@ -31,8 +31,8 @@ mod time;
 
 pub use buffer::{AlignedBuf, BLOCK_SIZE_BYTES, round_down_to_block, round_up_to_block};
 pub use core::{
-    CoreId, JoinHandle, Sleep, TimedOut, core_id, now, sleep, sleep_until, spawn, timeout,
-    wall_clock_ms, with_rng, yield_now,
+    CoreId, JoinHandle, Sleep, TimedOut, core_id, end_process, now, sleep, sleep_until, spawn,
+    timeout, wall_clock_ms, with_rng, yield_now,
 };
 pub use driver::uring::RingError;
 pub use file::{

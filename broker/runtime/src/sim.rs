@@ -3,18 +3,24 @@
 //! One [`Simulation`] holds machines with their disks, processes on them and the processes' cores,
 //! all on one thread. Which task runs next, how long an operation takes and in which order
 //! completions arrive is drawn from the seed, and time passes only here, so a run is repeated
-//! exactly by its seed. Sockets are not simulated yet: they fail as unsupported.
+//! exactly by its seed.
+//!
+//! Machines are connected by a network ([`Simulation::cut`] and the others after it): the first has
+//! the address 10.0.0.1, the second 10.0.0.2, each calls itself 127.0.0.1.
 //!
 //! The disk keeps apart what was written and what was flushed, sector by sector, and the same for
 //! names in directories ([`Disk`]). A crash leaves each write in flight in any subset of its
 //! sectors; a loss of power leaves each sector that was not flushed old or new ([`Fate`]).
 
+mod bug;
 mod disk;
+mod net;
 mod driver;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,9 +31,12 @@ use crate::mesh::Neighbours;
 use crate::rng::Rng;
 use crate::time::Instant;
 
+pub use bug::{PlantedBug, has_bug};
 pub use disk::{Disk, Fate};
 pub(crate) use driver::SimDriver;
+use driver::Socket;
 pub use driver::{Fault, Operation, OperationKind};
+use net::{Net, Packet, Sent, Waiter};
 
 /// A machine of the simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,9 +55,19 @@ pub enum Crash {
     PowerLoss,
 }
 
+/// What a crash has done to writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LostWrites {
+    /// Of which some sectors are there and others not.
+    pub torn_count: u64,
+    /// Of which nothing is there, or which were not flushed and are gone in part.
+    pub lost_count: u64,
+}
+
 enum Event {
     Completed { core: usize, key: Key },
     Rung { core: usize },
+    Arrived(Packet),
 }
 
 /// What every core's driver shares.
@@ -59,7 +78,13 @@ struct World {
     events_count: u64,
     operations_count: u64,
     disks: Vec<Disk>,
+    /// By machine: how far its wall clock is off, in milliseconds.
+    clock_offsets_ms: Vec<i64>,
+    net: Net,
     inject: Option<Inject>,
+    /// Cores whose process has ended itself, and what it said.
+    ended: Vec<(usize, String)>,
+    bug: Option<PlantedBug>,
     trace: u64,
 }
 
@@ -69,6 +94,40 @@ impl World {
     fn schedule(&mut self, after: Duration, event: Event) {
         self.events_count += 1;
         self.events.insert((self.now + after, self.events_count), event);
+    }
+
+    /// Those who wait for the network try again, a moment later.
+    fn wake(&mut self, waiters: Vec<Waiter>) {
+        for Waiter { core, key } in waiters {
+            let latency = Duration::from_nanos(500 + self.rng.below(20_000));
+            self.schedule(latency, Event::Completed { core, key });
+        }
+    }
+
+    fn send(&mut self, packets: impl IntoIterator<Item = Sent>) {
+        for (at, packet) in packets {
+            self.schedule(at.since(self.now), Event::Arrived(packet));
+        }
+    }
+
+    fn close_socket(&mut self, machine: usize, core: usize, socket: Socket) {
+        let (mut woken, mut sent) = (Vec::new(), Vec::new());
+        let World { net, rng, now, .. } = self;
+        match socket {
+            Socket::Stream(end) => sent.extend(net.close(end, *now, rng, &mut woken)),
+            Socket::Listener(address) => {
+                sent = net.close_listener(machine, core, address, *now, rng);
+            }
+        }
+        self.wake(woken);
+        self.send(sent);
+    }
+
+    fn wall_clock_ms(&self, machine: usize) -> i64 {
+        const EPOCH_MS: i64 = 1_700_000_000_000;
+        let since = i64::try_from(self.now.as_nanos() / 1_000_000);
+        let since = since.expect("a simulation ends before the year 292 million");
+        EPOCH_MS + since + self.clock_offsets_ms[machine]
     }
 
     /// Folds a fact into the run's fingerprint (FNV-1a).
@@ -82,6 +141,8 @@ impl World {
 struct Process {
     machine: MachineId,
     cores: Vec<usize>,
+    /// It has ended itself: nothing of it runs any more.
+    is_ended: bool,
 }
 
 /// Machines, processes and their time.
@@ -89,6 +150,8 @@ pub struct Simulation {
     world: Rc<RefCell<World>>,
     /// None once the core's process has crashed.
     cores: Vec<Option<Rc<Core>>>,
+    /// By core.
+    process_of: Vec<usize>,
     processes: Vec<Process>,
 }
 
@@ -120,17 +183,40 @@ impl Simulation {
             events_count: 0,
             operations_count: 0,
             disks: Vec::new(),
+            clock_offsets_ms: Vec::new(),
+            net: Net::default(),
             inject: None,
+            ended: Vec::new(),
+            bug: None,
             trace: 0xcbf2_9ce4_8422_2325,
         };
-        Simulation { world: Rc::new(RefCell::new(world)), cores: Vec::new(), processes: Vec::new() }
+        Simulation {
+            world: Rc::new(RefCell::new(world)),
+            cores: Vec::new(),
+            process_of: Vec::new(),
+            processes: Vec::new(),
+        }
     }
 
     /// Adds a machine with this disk.
     pub fn add_machine(&mut self, disk: Disk) -> MachineId {
-        let disks = &mut self.world.borrow_mut().disks;
-        disks.push(disk);
-        MachineId(disks.len() - 1)
+        let mut world = self.world.borrow_mut();
+        world.disks.push(disk);
+        world.clock_offsets_ms.push(0);
+        MachineId(world.disks.len() - 1)
+    }
+
+    /// Where the others reach a machine.
+    pub fn address(&self, machine: MachineId) -> Ipv4Addr {
+        net::address_of(machine.0)
+    }
+
+    /// Puts a bug into every machine. It takes a build with debug assertions.
+    pub fn plant(&mut self, bug: PlantedBug) {
+        if !cfg!(debug_assertions) {
+            panic!("this build cannot have planted bugs: it has no debug assertions");
+        }
+        self.world.borrow_mut().bug = Some(bug);
     }
 
     /// Starts a process with one core per main task.
@@ -144,8 +230,9 @@ impl Simulation {
         T: 'static,
         Main: Future<Output = T> + 'static,
     {
+        self.on_network(|net, now, rng, woken| net.power_on(machine.0, now, rng, woken));
         let mut handles = Vec::new();
-        let mut process = Process { machine, cores: Vec::new() };
+        let mut process = Process { machine, cores: Vec::new(), is_ended: false };
         for (id, main) in (0..).zip(mains) {
             let index = self.cores.len();
             let doorbell = &neighbours.doorbells[id as usize];
@@ -163,6 +250,7 @@ impl Simulation {
                 })
             });
             self.cores.push(Some(core));
+            self.process_of.push(self.processes.len());
             process.cores.push(index);
             handles.push(MainHandle { result });
         }
@@ -173,6 +261,60 @@ impl Simulation {
     /// Decides about each operation, when it is performed, whether it fails.
     pub fn inject(&mut self, decide: impl FnMut(&Operation<'_>) -> Fault + 'static) {
         self.world.borrow_mut().inject = Some(Box::new(decide));
+    }
+
+    // ---- The network.
+
+    /// From now on nothing gets through from one machine to another; it waits until the link is
+    /// healed.
+    pub fn cut(&mut self, from: MachineId, to: MachineId) {
+        self.world.borrow_mut().net.cut(from.0, to.0);
+    }
+
+    /// The link is as it was before it was cut.
+    pub fn heal(&mut self, from: MachineId, to: MachineId) {
+        self.on_network(|net, now, rng, woken| net.heal(from.0, to.0, now, rng, woken));
+    }
+
+    /// The longest that something takes from one machine to another.
+    pub fn set_latency(&mut self, from: MachineId, to: MachineId, latency_max: Duration) {
+        self.world.borrow_mut().net.set_latency(from.0, to.0, latency_max);
+    }
+
+    /// Resets one of `of` connections that one machine has made to another, or the other to it.
+    pub fn reset_connections(&mut self, from: MachineId, to: MachineId, of: u64) {
+        self.on_network(|net, now, rng, _| {
+            net.reset((from.0, to.0), now, rng, |rng| rng.one_in(of))
+        });
+    }
+
+    /// How many sides of connections have seen a reset.
+    pub fn resets_count(&self) -> u64 {
+        self.world.borrow().net.resets_count
+    }
+
+    /// How many connections a machine has, from its own point of view.
+    pub fn connections_count(&self, machine: MachineId) -> usize {
+        self.world.borrow().net.connections_count(machine.0)
+    }
+
+    fn on_network(
+        &mut self,
+        change: impl FnOnce(&mut Net, Instant, &mut Rng, &mut Vec<Waiter>) -> Vec<Sent>,
+    ) {
+        let mut woken = Vec::new();
+        let mut world = self.world.borrow_mut();
+        let World { net, now, rng, .. } = &mut *world;
+        let sent = change(net, *now, rng, &mut woken);
+        world.wake(woken);
+        world.send(sent);
+    }
+
+    // ---- Time.
+
+    /// Sets a machine's wall clock off, as its operators or its network time may.
+    pub fn set_clock_offset_ms(&mut self, machine: MachineId, offset_ms: i64) {
+        self.world.borrow_mut().clock_offsets_ms[machine.0] = offset_ms;
     }
 
     /// One thing happens: a task is polled, or time passes to the next event. False when nothing
@@ -196,6 +338,9 @@ impl Simulation {
                 .expect("the choice is below the number of ready tasks");
             self.world.borrow_mut().note((index as u64) << 32 | choice as u64);
             core.enter(|| core.poll_one(choice));
+            for (core, _) in &self.world.borrow().ended {
+                self.processes[self.process_of[*core]].is_ended = true;
+            }
             let mut world = self.world.borrow_mut();
             let cost = world.rng.below(1000);
             world.now = world.now + Duration::from_nanos(cost);
@@ -221,11 +366,18 @@ impl Simulation {
         }
     }
 
+    /// The processes that have ended themselves since they were asked for, and what they said. They
+    /// do nothing any more, and are to be crashed.
+    pub fn take_ended(&mut self) -> Vec<(ProcessId, String)> {
+        let ended = std::mem::take(&mut self.world.borrow_mut().ended);
+        ended.into_iter().map(|(core, text)| (ProcessId(self.process_of[core]), text)).collect()
+    }
+
     /// Ends a process and leaves its machine's disk as the crash does. A loss of power ends every
     /// process on the machine.
-    pub fn crash(&mut self, process: ProcessId, crash: Crash, fate: &mut Fate) {
+    pub fn crash(&mut self, process: ProcessId, crash: Crash, fate: &mut Fate) -> LostWrites {
         let machine = self.processes[process.0].machine;
-        let disk = self.disk_after(process, crash, fate);
+        let (disk, lost) = self.disk_and_losses(process, crash, fate);
         let mut ended: Vec<usize> = self.processes[process.0].cores.clone();
         if crash == Crash::PowerLoss {
             let others = self.processes.iter().filter(|other| other.machine == machine);
@@ -233,28 +385,45 @@ impl Simulation {
         }
         for index in ended {
             if let Some(core) = self.cores[index].take() {
+                if crash == Crash::Kill {
+                    on_sim(&core, SimDriver::close_sockets);
+                }
                 core.drop_tasks();
             }
         }
-        self.world.borrow_mut().disks[machine.0] = disk;
+        let mut world = self.world.borrow_mut();
+        world.disks[machine.0] = disk;
+        if crash == Crash::PowerLoss {
+            world.net.lose_power(machine.0);
+        }
+        lost
     }
 
     /// The disk as it would be if the process crashed now, while everything goes on.
     pub fn disk_after(&self, process: ProcessId, crash: Crash, fate: &mut Fate) -> Disk {
+        self.disk_and_losses(process, crash, fate).0
+    }
+
+    fn disk_and_losses(
+        &self,
+        process: ProcessId,
+        crash: Crash,
+        fate: &mut Fate,
+    ) -> (Disk, LostWrites) {
         let process = &self.processes[process.0];
         let mut disk = self.world.borrow().disks[process.machine.0].clone();
+        let mut lost = LostWrites::default();
         for index in &process.cores {
             if let Some(core) = &self.cores[*index] {
-                core.with_driver(|driver| match driver {
-                    Driver::Sim(driver) => driver.land_in_flight(&mut disk, fate),
-                    Driver::Uring(_) => unreachable!("a simulated core"),
-                });
+                let of_core = on_sim(core, |driver| driver.land_in_flight(&mut disk, fate));
+                lost.torn_count += of_core.torn_count;
+                lost.lost_count += of_core.lost_count;
             }
         }
         if crash == Crash::PowerLoss {
-            disk.lose_power(fate);
+            lost.lost_count += disk.lose_power(fate);
         }
-        disk
+        (disk, lost)
     }
 
     /// The disk of a machine as its processes see it.
@@ -277,8 +446,11 @@ impl Simulation {
         self.world.borrow().now
     }
 
+    /// The cores that run.
     fn live_cores(&self) -> impl Iterator<Item = (usize, &Rc<Core>)> {
-        self.cores.iter().enumerate().filter_map(|(index, core)| Some((index, core.as_ref()?)))
+        let runs = |index: usize| !self.processes[self.process_of[index]].is_ended;
+        let cores = self.cores.iter().enumerate();
+        cores.filter_map(move |(index, core)| Some((index, core.as_ref().filter(|_| runs(index))?)))
     }
 
     fn deliver_events(&mut self) {
@@ -298,11 +470,13 @@ impl Simulation {
                 }
                 Some(Event::Completed { core, key }) => {
                     if let Some(core) = &self.cores[core] {
-                        core.with_driver(|driver| match driver {
-                            Driver::Sim(driver) => driver.complete(key),
-                            Driver::Uring(_) => unreachable!("a simulated core"),
-                        });
+                        on_sim(core, |driver| driver.complete(key));
                     }
+                }
+                Some(Event::Arrived(packet)) => {
+                    self.on_network(|net, now, rng, woken| {
+                        net.arrive(packet, now, rng, woken).into_iter().collect()
+                    });
                 }
             }
         }
@@ -318,6 +492,13 @@ impl Drop for Simulation {
             core.drop_tasks();
         }
     }
+}
+
+fn on_sim<T>(core: &Core, body: impl FnOnce(&mut SimDriver) -> T) -> T {
+    core.with_driver(|driver| match driver {
+        Driver::Sim(driver) => body(driver),
+        Driver::Uring(_) => unreachable!("a simulated core"),
+    })
 }
 
 /// Runs one task on a machine of its own. Returns its result and the disk it leaves.

@@ -95,6 +95,12 @@ impl<S> Slots<S> {
         }
     }
 
+    /// Whether nobody waits for the operation, which is still in flight.
+    pub(crate) fn is_abandoned(&mut self, key: Key) -> bool {
+        let slot = self.arena.get_mut(key).expect("the operation is in flight");
+        matches!(slot.state, State::Abandoned)
+    }
+
     /// The operations that the machine has not completed yet, in the order of their slots.
     pub(crate) fn in_flight_ops(&self) -> impl Iterator<Item = &Op> {
         let slots = self.arena.iter().filter(|slot| !matches!(slot.state, State::Completed(_)));

@@ -291,3 +291,10 @@ pub(crate) fn wall_clock_ms() -> i64 {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX)
 }
+
+pub(crate) fn end_process(text: &str) -> ! {
+    use std::io::Write;
+    // If nobody reads it, the exit code says enough.
+    let _ = writeln!(std::io::stderr(), "error: {text}");
+    std::process::exit(1)
+}

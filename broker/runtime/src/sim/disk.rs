@@ -1,6 +1,6 @@
 //! A simulated disk with a file system: what was written, and what of it would survive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -374,11 +374,11 @@ impl Disk {
         self.capacity_bytes
     }
 
-    /// Everything that was not flushed is old or new, each thing by itself.
-    pub(super) fn lose_power(&mut self, fate: &mut Fate) {
-        for content in self.contents.values_mut() {
-            content.lose_power(fate);
-        }
+    /// Everything that was not flushed is old or new, each thing by itself. Returns of how many
+    /// writes something is lost.
+    pub(super) fn lose_power(&mut self, fate: &mut Fate) -> u64 {
+        let contents = self.contents.values_mut();
+        let lost_writes = contents.map(|content| content.lose_power(fate)).sum();
         let mut names = self.flushed_names.clone();
         let all: Vec<PathBuf> = self.names.keys().chain(names.keys()).cloned().collect();
         for path in all {
@@ -409,6 +409,7 @@ impl Disk {
             })
             .collect();
         self.contents.retain(|inode, _| named.contains(inode));
+        lost_writes
     }
 
     fn content(&mut self, inode: Inode) -> &mut Content {
@@ -492,7 +493,8 @@ impl Content {
         }
     }
 
-    fn lose_power(&mut self, fate: &mut Fate) {
+    fn lose_power(&mut self, fate: &mut Fate) -> u64 {
+        let mut lost_writes = BTreeSet::new();
         let mut survived = std::mem::take(&mut self.flushed);
         if self.resized.take().is_some() && fate.keeps() {
             survived.resize(self.bytes.len(), 0);
@@ -500,16 +502,18 @@ impl Content {
         let size_bytes = survived.len();
         for (sector, versions) in std::mem::take(&mut self.unflushed) {
             // The newest version that happened counts; an older one may be all that did.
-            for (_, version) in versions.iter().rev() {
+            for (number, version) in versions.iter().rev() {
                 if fate.keeps() {
                     put_sector(&mut survived, sector, version, size_bytes);
                     break;
                 }
+                lost_writes.insert(*number);
             }
         }
         survived.truncate(size_bytes);
         self.flushed = survived.clone();
         self.bytes = survived;
+        lost_writes.len() as u64
     }
 }
 

@@ -3,13 +3,18 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use super::bug::PlantedBug;
 use super::disk::{Disk, Fate, Inode};
-use super::{Event, World};
+use super::net::{EndId, Sent, Waiter};
+use super::{Event, LostWrites, World};
+use bytes::Bytes;
+
 use crate::arena::Key;
 use crate::buffer::BLOCK_SIZE_BYTES;
 use crate::driver::slots::Slots;
@@ -67,6 +72,12 @@ struct OpenFile {
     direct: bool,
 }
 
+#[derive(Clone, Copy)]
+pub(super) enum Socket {
+    Listener(SocketAddr),
+    Stream(EndId),
+}
+
 /// What a slot keeps beside its operation.
 pub(super) struct Pending {
     /// The number of the last write to the file that was complete when a flush was submitted.
@@ -82,13 +93,22 @@ pub(crate) struct SimDriver {
     machine: usize,
     slots: Slots<Pending>,
     files: BTreeMap<i32, OpenFile>,
-    files_count: i32,
+    sockets: BTreeMap<i32, Socket>,
+    /// Descriptors handed out so far; none is used twice.
+    fds_count: i32,
 }
 
 impl SimDriver {
     pub(super) fn new(world: Rc<RefCell<World>>, core: usize, machine: usize) -> SimDriver {
-        let files = BTreeMap::new();
-        SimDriver { world, core, machine, slots: Slots::new(), files, files_count: 0 }
+        SimDriver {
+            world,
+            core,
+            machine,
+            slots: Slots::new(),
+            files: BTreeMap::new(),
+            sockets: BTreeMap::new(),
+            fds_count: 0,
+        }
     }
 
     pub(crate) fn submit(&mut self, op: Op) -> Key {
@@ -128,17 +148,26 @@ impl SimDriver {
         self.slots.poll(key, waker)
     }
 
-    /// Files are not cancelled; the operation runs to its end and nobody hears of it.
+    /// Files are not cancelled; the operation runs to its end and nobody hears of it. What waits
+    /// for the network ends at once.
     pub(crate) fn abandon(&mut self, key: Key) {
         if let Some(completion) = self.slots.abandon(key) {
-            self.discard(completion);
+            return self.discard(completion);
+        }
+        let waiter = Waiter { core: self.core, key };
+        if self.world.borrow_mut().net.forget(waiter) {
+            let cancelled = Err(io::ErrorKind::Interrupted.into());
+            self.slots.complete(key, cancelled);
         }
     }
 
     pub(crate) fn ring(&mut self, doorbell: &Doorbell) {
         let Some(target) = doorbell.ring_fd() else { return };
         let mut world = self.world.borrow_mut();
-        let latency = Duration::from_nanos(1000 + world.rng.below(50_000));
+        let nanos = 1000 + world.rng.below(50_000);
+        // The other core's thread does not always run.
+        let nanos = if world.rng.one_in(500) { nanos + 10_000_000 } else { nanos };
+        let latency = Duration::from_nanos(nanos);
         let core = usize::try_from(target).expect("a core's number");
         world.schedule(latency, Event::Rung { core });
     }
@@ -148,9 +177,16 @@ impl SimDriver {
     }
 
     pub(crate) fn wall_clock_ms(&self) -> i64 {
-        const EPOCH_MS: i64 = 1_700_000_000_000;
-        let since = self.world.borrow().now.as_nanos() / 1_000_000;
-        EPOCH_MS + i64::try_from(since).expect("a simulation ends before the year 292 million")
+        self.world.borrow().wall_clock_ms(self.machine)
+    }
+
+    pub(crate) fn end_process(&mut self, text: &str) {
+        self.world.borrow_mut().ended.push((self.core, text.to_owned()));
+    }
+
+    /// Whether this machine has been given a bug on purpose.
+    pub(crate) fn has_bug(&self, bug: PlantedBug) -> bool {
+        self.world.borrow().bug == Some(bug)
     }
 
     /// Performs the operation and hands its result over.
@@ -165,23 +201,64 @@ impl SimDriver {
         let mut world = self.world.borrow_mut();
         world.note(key.to_u64());
         let part = world.rng.next_u64();
-        let disk = &mut world.disks[self.machine];
-        let result =
-            perform(disk, &mut self.files, &mut self.files_count, op, flush_up_to, fault, part);
+        let result = if is_of_sockets(op, &self.sockets) {
+            let waiter = Waiter { core: self.core, key };
+            // Of what is abandoned, the cancellation may come too late.
+            let is_abandoned = self.slots.is_abandoned(key);
+            let (op, _) = self.slots.in_flight(key);
+            let is_cancelled = is_abandoned && part & 1 == 0 && !matches!(op, Op::Close { .. });
+            let call = SocketCall {
+                world: &mut world,
+                machine: self.machine,
+                files: &self.files,
+                sockets: &mut self.sockets,
+                fds_count: &mut self.fds_count,
+                waiter,
+            };
+            let tried = if is_cancelled { None } else { call.perform(op) };
+            match tried {
+                Some(result) => result,
+                None if is_abandoned => {
+                    world.net.forget(waiter);
+                    Err(io::ErrorKind::Interrupted.into())
+                }
+                // It is tried again when something has changed.
+                None => return,
+            }
+        } else {
+            let disk = &mut world.disks[self.machine];
+            perform(disk, &mut self.files, &mut self.fds_count, op, flush_up_to, fault, part)
+        };
         drop(world);
         if let Some(unwanted) = self.slots.complete(key, result) {
             self.discard(unwanted);
         }
     }
 
+    /// The kernel closes what a process leaves open when it dies, and tells the other sides.
+    pub(super) fn close_sockets(&mut self) {
+        let mut world = self.world.borrow_mut();
+        for socket in std::mem::take(&mut self.sockets).into_values() {
+            world.close_socket(self.machine, self.core, socket);
+        }
+    }
+
     /// What the operations in flight leave on the disk if the process ends now: each sector of a
     /// write, and each change of names or sizes, lands or does not.
-    pub(super) fn land_in_flight(&mut self, disk: &mut Disk, fate: &mut Fate) {
+    pub(super) fn land_in_flight(&mut self, disk: &mut Disk, fate: &mut Fate) -> LostWrites {
+        let mut lost = LostWrites::default();
         for op in self.slots.in_flight_ops() {
             match op {
                 Op::WriteAt { fd, data, position, .. } => {
                     if let Some(inode) = self.files.get(&fd.0).and_then(|file| file.inode) {
-                        disk.write_some_sectors(inode, *position, data, || fate.keeps());
+                        let (mut landed, mut missed) = (false, false);
+                        disk.write_some_sectors(inode, *position, data, || {
+                            let keeps = fate.keeps();
+                            *(if keeps { &mut landed } else { &mut missed }) = true;
+                            keeps
+                        });
+                        lost.torn_count += u64::from(landed && missed);
+                        lost.lost_count += u64::from(!landed && missed);
                     }
                 }
                 Op::Truncate { fd, size_bytes } => {
@@ -210,6 +287,7 @@ impl SimDriver {
                 _ => {}
             }
         }
+        lost
     }
 
     fn describe<'a>(&'a self, op: &'a Op) -> (Option<OperationKind>, &'a Path) {
@@ -232,8 +310,10 @@ impl SimDriver {
     }
 
     fn discard(&mut self, completion: Completion) {
-        if let Ok(Output::Fd(fd)) = completion.result {
-            self.files.remove(&fd.0);
+        let Ok(Output::Fd(fd) | Output::Accepted(fd, _)) = completion.result else { return };
+        self.files.remove(&fd.0);
+        if let Some(socket) = self.sockets.remove(&fd.0) {
+            self.world.borrow_mut().close_socket(self.machine, self.core, socket);
         }
     }
 }
@@ -263,7 +343,7 @@ fn fingerprint(op: &Op) -> u32 {
 fn perform(
     disk: &mut Disk,
     files: &mut BTreeMap<i32, OpenFile>,
-    files_count: &mut i32,
+    fds_count: &mut i32,
     op: &mut Op,
     flush_up_to: u64,
     fault: Fault,
@@ -310,10 +390,10 @@ fn perform(
         _ if failed.is_some() => Err(failed.expect("just seen")),
         Op::Open { path, options } => {
             let inode = disk.open(path, *options)?;
-            *files_count += 1;
+            *fds_count += 1;
             let file = OpenFile { path: path.clone(), inode, direct: options.direct };
-            files.insert(*files_count, file);
-            Ok(Output::Fd(Fd(*files_count)))
+            files.insert(*fds_count, file);
+            Ok(Output::Fd(Fd(*fds_count)))
         }
         Op::Close { fd } => {
             files.remove(&fd.0);
@@ -336,7 +416,11 @@ fn perform(
             Ok(Output::Done)
         }
         Op::Size { fd } => Ok(Output::Size(disk.size_bytes(file_of(files, fd)?.0))),
-        Op::CachedBytes { .. } => Ok(Output::Count(0)),
+        Op::CachedBytes { range } => {
+            // The kernel keeps what it likes.
+            let all = part.is_multiple_of(3);
+            Ok(Output::Count(if all { range.size_bytes } else { 0 }))
+        }
         Op::MakeDir { path } => disk.make_dir(path).map(|()| Output::Done),
         Op::ReadDir { path } => disk.read_dir(path).map(Output::Entries),
         Op::Rename { from, to } => disk.rename(from, to).map(|()| Output::Done),
@@ -355,9 +439,145 @@ fn perform(
         | Op::SendFile { .. }
         | Op::Writable { .. }
         | Op::Readable { .. }
-        | Op::Shutdown { .. } => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "sockets are not simulated yet"))
+        | Op::Shutdown { .. } => unreachable!("the network performs it: {op:?}"),
+    }
+}
+
+fn is_of_sockets(op: &Op, sockets: &BTreeMap<i32, Socket>) -> bool {
+    match op {
+        Op::Close { fd } => sockets.contains_key(&fd.0),
+        Op::Listen { .. }
+        | Op::LocalAddress { .. }
+        | Op::Accept { .. }
+        | Op::Connect { .. }
+        | Op::Receive { .. }
+        | Op::Send { .. }
+        | Op::SendFile { .. }
+        | Op::Writable { .. }
+        | Op::Readable { .. }
+        | Op::Shutdown { .. } => true,
+        _ => false,
+    }
+}
+
+/// An operation on a socket, with what it may touch.
+struct SocketCall<'a> {
+    world: &'a mut World,
+    machine: usize,
+    files: &'a BTreeMap<i32, OpenFile>,
+    sockets: &'a mut BTreeMap<i32, Socket>,
+    fds_count: &'a mut i32,
+    waiter: Waiter,
+}
+
+impl SocketCall<'_> {
+    /// The result, or nothing while it has to wait.
+    fn perform(mut self, op: &mut Op) -> Option<io::Result<Output>> {
+        let mut woken = Vec::new();
+        let mut sent = Vec::new();
+        let result = self.try_to(op, &mut woken, &mut sent);
+        self.world.wake(woken);
+        self.world.send(sent);
+        match result {
+            Err(error) => Some(Err(error)),
+            Ok(tried) => tried.map(Ok),
         }
+    }
+
+    fn try_to(
+        &mut self,
+        op: &mut Op,
+        woken: &mut Vec<Waiter>,
+        sent: &mut Vec<Sent>,
+    ) -> io::Result<Option<Output>> {
+        let (machine, waiter) = (self.machine, self.waiter);
+        let now = self.world.now;
+        if let Op::SendFile { socket, range } = op {
+            let Socket::Stream(end) = self.socket(*socket)? else {
+                return Err(io::ErrorKind::InvalidInput.into());
+            };
+            let file = self.files.get(&range.fd.0).and_then(|file| file.inode);
+            let inode = file.ok_or(io::ErrorKind::InvalidInput)?;
+            let mut bytes = vec![0; range.size_bytes];
+            let size_bytes = self.world.disks[machine].read(inode, range.position, &mut bytes);
+            bytes.truncate(size_bytes);
+            if bytes.is_empty() {
+                return Ok(Some(Output::Count(0)));
+            }
+            let World { net, rng, .. } = &mut *self.world;
+            let (tried, packet) = net.send(end, &[Bytes::from(bytes)], now, rng, None);
+            sent.extend(packet);
+            return Ok(tried.transpose()?.map(Output::Count));
+        }
+        let stream = match op {
+            Op::Receive { fd, .. }
+            | Op::Send { fd, .. }
+            | Op::Writable { fd }
+            | Op::Readable { fd }
+            | Op::Shutdown { fd } => match self.socket(*fd)? {
+                Socket::Stream(end) => Some(end),
+                Socket::Listener(_) => return Err(io::ErrorKind::InvalidInput.into()),
+            },
+            _ => None,
+        };
+        let stream = || stream.expect("looked up for all that need one");
+        let World { net, rng, .. } = &mut *self.world;
+        let output = match op {
+            Op::Listen { address, shared_port } => {
+                let address = net.listen(machine, waiter.core, *address, *shared_port)?;
+                Some(Output::Fd(self.open(Socket::Listener(address))))
+            }
+            Op::LocalAddress { fd } => match self.socket(*fd)? {
+                Socket::Listener(address) => Some(Output::Address(address)),
+                Socket::Stream(_) => return Err(io::ErrorKind::InvalidInput.into()),
+            },
+            Op::Accept { fd } => {
+                let Socket::Listener(address) = self.socket(*fd)? else {
+                    return Err(io::ErrorKind::InvalidInput.into());
+                };
+                let accepted = self.world.net.accept(machine, address, waiter).transpose()?;
+                accepted.map(|(end, peer)| Output::Accepted(self.open(Socket::Stream(end)), peer))
+            }
+            Op::Connect { address } => {
+                let connected = net.connect(machine, *address, now, rng, waiter, woken);
+                connected.transpose()?.map(|end| Output::Fd(self.open(Socket::Stream(end))))
+            }
+            Op::Receive { buf, .. } => {
+                net.receive(stream(), buf, rng, waiter, woken).transpose()?.map(Output::Count)
+            }
+            Op::Send { pieces, .. } => {
+                let (tried, packet) = net.send(stream(), pieces, now, rng, Some(waiter));
+                sent.extend(packet);
+                tried.transpose()?.map(Output::Count)
+            }
+            Op::Writable { .. } => {
+                net.writable(stream(), waiter).transpose()?.map(|()| Output::Done)
+            }
+            Op::Readable { .. } => {
+                net.readable(stream(), waiter).transpose()?.map(|()| Output::Done)
+            }
+            Op::Shutdown { .. } => {
+                sent.extend(net.shut(stream(), now, rng, woken));
+                Some(Output::Done)
+            }
+            Op::Close { fd } => {
+                let socket = self.sockets.remove(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
+                self.world.close_socket(machine, waiter.core, socket);
+                Some(Output::Done)
+            }
+            _ => unreachable!("not an operation on a socket: {op:?}"),
+        };
+        Ok(output)
+    }
+
+    fn socket(&self, fd: Fd) -> io::Result<Socket> {
+        self.sockets.get(&fd.0).copied().ok_or_else(|| io::ErrorKind::InvalidInput.into())
+    }
+
+    fn open(&mut self, socket: Socket) -> Fd {
+        *self.fds_count += 1;
+        self.sockets.insert(*self.fds_count, socket);
+        Fd(*self.fds_count)
     }
 }
 

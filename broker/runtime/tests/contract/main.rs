@@ -4,6 +4,7 @@
 
 mod cores;
 mod files;
+mod links;
 mod network;
 mod power;
 mod tasks;
