@@ -1,8 +1,10 @@
 //! The whole broker, from its directory's lock to its last flush.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -60,8 +62,14 @@ pub enum BrokerError {
     Failed(String),
 }
 
+/// What can be found out before there are cores, and is needed to start them.
+#[derive(Debug)]
+pub struct Prepared {
+    setup: Setup,
+}
+
 /// What all cores are started with.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Setup {
     config: Arc<Config>,
     address: SocketAddr,
@@ -72,27 +80,22 @@ struct Setup {
     found: FoundJournals,
 }
 
-/// Runs the broker until it is told to end. `on_ready` hears where clients can connect.
+/// What a core does from its start to its end, and what it says if that was not in good order.
+pub type CoreMain = Pin<Box<dyn Future<Output = Result<(), String>>>>;
+
+/// Runs the broker on this machine until it is told to end. `on_ready` hears where clients can
+/// connect.
 pub fn run(
     config: Config,
     termination: Termination,
     on_ready: impl FnOnce(&HostPort) + Send + 'static,
 ) -> Result<(), BrokerError> {
-    let config = Arc::new(config);
     // A file for each active log and a socket for each client.
     match runtime::host::raise_open_files_limit() {
         Ok(limit) => tracing::info!(limit, "files and sockets that may be open"),
         Err(error) => tracing::warn!(%error, "the limit of open files stays (ulimit -n)"),
     }
-    let directory = config.data_dir.clone();
-    let made = runtime::block_on(async move { runtime::create_dir_durably(&directory).await })?;
-    let path = config.data_dir.clone();
-    made.map_err(|source| BrokerError::Directory { path, source })?;
-    let lock = DirectoryLock::acquire(&config.data_dir, |pid| {
-        tracing::warn!(pid, "waiting until the last writes of a killed broker have landed");
-    })?;
-    let prepared = config.clone();
-    let (address, found) = runtime::block_on(async move { prepare(&prepared).await })??;
+    let config = Arc::new(config);
     let processors = match &config.cores {
         Cores::On(processors) => processors.clone(),
         Cores::All | Cores::Count(_) => runtime::host::processors(),
@@ -103,27 +106,17 @@ pub fn run(
             u16::try_from(processors.len()).expect("Linux has fewer processors")
         }
     };
-    let setup = Setup {
-        advertised: advertised(&config, address),
-        options: store_options(&config, cores_count)?,
-        directory_id: match found.directory_id {
-            Some(id) => id,
-            None => new_directory_id()?,
-        },
-        config,
-        address,
-        cores_count,
-        found,
-    };
-    let neighbours = Neighbours::new(cores_count);
-    let ports = runtime::mesh::<CoreRequest, CoreAnswer>(&neighbours, CALLS_MAX);
-    let mut leading = Some((termination, on_ready));
-    let mains = (0..cores_count).zip(ports).map(|(number, port)| {
-        let setup = setup.clone();
-        let leading = leading.take();
-        move || run_core(CoreId(number), setup, port, leading)
-    });
-    let mains: Vec<_> = mains.collect();
+    let boot_id = runtime::host::boot_id()
+        .map_err(|source| BrokerError::Host { what: "the id of this boot", source })?;
+    let of_directory = config.clone();
+    runtime::block_on(async move { make_directory(&of_directory).await })??;
+    let lock = DirectoryLock::acquire(&config.data_dir, |pid| {
+        tracing::warn!(pid, "waiting until the last writes of a killed broker have landed");
+    })?;
+    let preparing = prepare(config, cores_count, boot_id);
+    let prepared = runtime::block_on(preparing)??;
+    let until = move || async move { termination.requested().await };
+    let (neighbours, mains) = prepared.into_cores(until, on_ready);
     let results = Threads { neighbours, processors, lock: Some(&lock) }.run(mains)?;
     match results.into_iter().find_map(Result::err) {
         Some(text) => Err(BrokerError::Failed(text)),
@@ -131,9 +124,20 @@ pub fn run(
     }
 }
 
-/// What can be found out before there are cores.
-async fn prepare(config: &Config) -> Result<(SocketAddr, FoundJournals), BrokerError> {
-    check_directory(config).await?;
+/// Makes the data directory, if it is not there.
+pub async fn make_directory(config: &Config) -> Result<(), BrokerError> {
+    let made = runtime::create_dir_durably(&config.data_dir).await;
+    made.map_err(|source| BrokerError::Directory { path: config.data_dir.clone(), source })
+}
+
+/// Looks at the data directory, which is this process's alone, and at the ports. `boot_id` is
+/// another one after each start of the machine.
+pub async fn prepare(
+    config: Arc<Config>,
+    cores_count: u16,
+    boot_id: [u8; 16],
+) -> Result<Prepared, BrokerError> {
+    check_directory(&config).await?;
     let address = runtime::claim_port(config.listen)
         .await
         .map_err(|source| BrokerError::Port { address: config.listen, source })?;
@@ -143,7 +147,43 @@ async fn prepare(config: &Config) -> Result<(SocketAddr, FoundJournals), BrokerE
         claimed.map_err(|source| BrokerError::MetricsPort { address, source })?;
     }
     let found = storage::find_journals(&config.data_dir).await?;
-    Ok((address, found))
+    let new_id = || runtime::with_rng(runtime::Rng::next_u128).to_le_bytes();
+    let setup = Setup {
+        advertised: advertised(&config, address),
+        options: store_options(&config, cores_count, boot_id),
+        directory_id: found.directory_id.unwrap_or_else(new_id),
+        config,
+        address,
+        cores_count,
+        found,
+    };
+    Ok(Prepared { setup })
+}
+
+impl Prepared {
+    /// The cores, each to be started with what it does. The broker ends when `until` does, which
+    /// names the reason; `on_ready` hears where clients can connect.
+    pub fn into_cores<Until, Asked>(
+        self,
+        until: Until,
+        on_ready: impl FnOnce(&HostPort) + 'static,
+    ) -> (Neighbours, Vec<impl FnOnce() -> CoreMain>)
+    where
+        Until: FnOnce() -> Asked + 'static,
+        Asked: Future<Output = io::Result<&'static str>> + 'static,
+    {
+        let Prepared { setup } = self;
+        let neighbours = Neighbours::new(setup.cores_count);
+        let ports = runtime::mesh::<CoreRequest, CoreAnswer>(&neighbours, CALLS_MAX);
+        let mut leading = Some((until, on_ready));
+        let mains = (0..setup.cores_count).zip(ports).map(|(number, port)| {
+            let setup = setup.clone();
+            let leading = leading.take();
+            move || -> CoreMain { Box::pin(run_core(CoreId(number), setup, port, leading)) }
+        });
+        let mains = mains.collect();
+        (neighbours, mains)
+    }
 }
 
 /// Whether files can be written here in the way that the journal does it.
@@ -178,10 +218,8 @@ fn advertised(config: &Config, address: SocketAddr) -> HostPort {
     })
 }
 
-fn store_options(config: &Config, cores_count: u16) -> Result<StoreOptions, BrokerError> {
-    let boot_id = runtime::host::boot_id()
-        .map_err(|source| BrokerError::Host { what: "the id of this boot", source })?;
-    Ok(StoreOptions {
+fn store_options(config: &Config, cores_count: u16, boot_id: [u8; 16]) -> StoreOptions {
+    StoreOptions {
         data_dir: config.data_dir.clone(),
         boot_id,
         cores_count,
@@ -195,29 +233,18 @@ fn store_options(config: &Config, cores_count: u16) -> Result<StoreOptions, Brok
         checkpoint_interval: config.journal.checkpoint_interval,
         applied_interval: APPLIED_INTERVAL,
         tail_bytes_max: config.memory.tail_bytes,
-    })
+    }
 }
 
 /// Entries of 80 bytes each that a restart may have to read of a log for its producers.
 const APPLIED_INTERVAL: u64 = 65_536;
 
-fn new_directory_id() -> Result<DirectoryId, BrokerError> {
-    let seed = || {
-        runtime::host::random_seed()
-            .map_err(|source| BrokerError::Host { what: "random numbers", source })
-    };
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(&seed()?.to_le_bytes());
-    id[8..].copy_from_slice(&seed()?.to_le_bytes());
-    Ok(id)
-}
-
 /// One core from its start to its end. Core 0 leads the start, and hears when the broker is to end.
-async fn run_core<OnReady: FnOnce(&HostPort)>(
+async fn run_core<Asked: Future<Output = io::Result<&'static str>>>(
     id: CoreId,
     setup: Setup,
     port: MeshPort<CoreRequest, CoreAnswer>,
-    leading: Option<(Termination, OnReady)>,
+    leading: Option<(impl FnOnce() -> Asked, impl FnOnce(&HostPort))>,
 ) -> Result<(), String> {
     let Setup { config, address, advertised, cores_count, .. } = setup.clone();
     let image = ClusterImage::empty(config.broker_id, advertised.clone());
@@ -236,13 +263,13 @@ async fn run_core<OnReady: FnOnce(&HostPort)>(
     end_with_journal(&core);
     runtime::spawn(core.clone().expire_producers());
     let mut outcome = Ok(());
-    if let Some((termination, on_ready)) = leading {
+    if let Some((until, on_ready)) = leading {
         outcome = lead(&core, mesh, &plan, image).await;
         if outcome.is_ok() {
             on_ready(&advertised);
-            outcome = match termination.requested().await {
-                Ok(signal) => {
-                    tracing::info!(signal, "the broker ends");
+            outcome = match until().await {
+                Ok(reason) => {
+                    tracing::info!(reason, "the broker ends");
                     Ok(())
                 }
                 Err(error) => Err(error.to_string()),
@@ -300,7 +327,7 @@ fn end_with_journal(core: &Rc<Core>) {
             "{stopped}; nothing that was acknowledged is lost, but nobody knows what else the disk \
              holds: look at the disk, then start the broker again"
         );
-        crate::end_process(&text);
+        runtime::end_process(&text).await;
     });
 }
 

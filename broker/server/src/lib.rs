@@ -28,12 +28,4 @@ mod handlers;
 mod metrics;
 mod broker;
 
-pub use broker::{BrokerError, run};
-
-/// Ends the process with an error, from any core. What was acknowledged is on the disk already.
-fn end_process(text: &str) -> ! {
-    use std::io::Write;
-    // If nobody reads it, the exit code says enough.
-    let _ = writeln!(std::io::stderr(), "error: {text}");
-    std::process::exit(1)
-}
+pub use broker::{BrokerError, CoreMain, Prepared, make_directory, prepare, run};
