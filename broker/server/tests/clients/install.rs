@@ -17,7 +17,7 @@ const COMPILE_LIMIT: Duration = Duration::from_secs(120);
 const COPY_DEPENDENCIES: &str =
     "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
-/// A Python that has confluent-kafka, the binding of librdkafka.
+/// A Python that has confluent-kafka, the binding of librdkafka, kafka-python and aiokafka.
 pub(crate) fn python() -> Option<&'static Path> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let requirements = include_str!("python/requirements.txt");
@@ -66,6 +66,54 @@ pub(crate) fn java() -> Option<&'static str> {
         Some(format!("{}:{jars}", classes.display()))
     });
     class_path.as_deref()
+}
+
+/// Our program for franz-go.
+pub(crate) fn go() -> Option<&'static Path> {
+    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let program = PROGRAM.get_or_init(|| {
+        let sums = include_str!("go/go.sum");
+        let modules = format!("{}{sums}", include_str!("go/go.mod"));
+        // The modules are where Go keeps them; only that they can be had is noted here.
+        offered("go", &modules, |_| {
+            let mut download = Command::new("go");
+            download.args(["mod", "download"]).current_dir(sources("go"));
+            run("go mod download", &mut download, "", INSTALL_LIMIT)?;
+            Ok(())
+        })?;
+        // It is ours: that it cannot be compiled is never a reason to skip anything.
+        let pin = format!("{modules}{}", include_str!("go/main.go"));
+        let directory = installed("go-program", &pin, |directory| {
+            let mut compiler = Command::new("go");
+            compiler.args(["build", "-buildvcs=false", "-o"]).arg(directory.join("clients"));
+            compiler.current_dir(sources("go"));
+            run("go build", &mut compiler, "", INSTALL_LIMIT)?;
+            Ok(())
+        });
+        Some(directory.unwrap().join("clients"))
+    });
+    program.as_deref()
+}
+
+/// The packages for Node.js: kafkajs, and what it compresses with.
+pub(crate) fn node_modules() -> Option<&'static Path> {
+    static PACKAGES: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let lock = include_str!("node/package-lock.json");
+    let packages = PACKAGES.get_or_init(|| {
+        let directory = offered("node", lock, |directory| {
+            for file in ["package.json", "package-lock.json"] {
+                std::fs::copy(sources("node").join(file), directory.join(file))?;
+            }
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+            npm.current_dir(directory);
+            run("npm ci", &mut npm, "", INSTALL_LIMIT)?;
+            run("node", Command::new("node").arg("--version"), "", COMPILE_LIMIT)?;
+            Ok(())
+        })?;
+        Some(directory.join("node_modules"))
+    });
+    packages.as_deref()
 }
 
 /// Whether this machine has kcat. No registry offers it, so that it is never missed.

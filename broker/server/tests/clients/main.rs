@@ -2,7 +2,7 @@
 //!
 //! Each test starts `highwater` as a child process on its own directory and port. The clients are
 //! installed under `target/clients` when they are first needed, from the registries that this
-//! machine's pip and Maven are set up for. Where one cannot be installed, its tests say so on
+//! machine's pip, Maven, Go and npm are set up for. Where one cannot be installed, its tests say so on
 //! standard error and pass; with CI=true they fail instead.
 //!
 //! - HIGHWATER_KILLS: how often the broker is killed under load (10 if not said; 50 is the

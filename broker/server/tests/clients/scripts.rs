@@ -18,16 +18,39 @@ pub(crate) enum Client {
     Librdkafka,
     /// Kafka's own.
     Java,
+    FranzGo,
+    Kafkajs,
+    KafkaPython,
+    Aiokafka,
 }
 
 impl Client {
+    /// Those that can read without a group.
+    pub(crate) const READERS: [Client; 5] =
+        [Client::Librdkafka, Client::Java, Client::FranzGo, Client::KafkaPython, Client::Aiokafka];
+
     /// The client's program of what all clients do. None if the client is not on this machine.
-    pub(crate) fn matrix(self, arguments: &[&str]) -> Option<Value> {
+    pub(crate) fn command(self, arguments: &[&str]) -> Option<Command> {
         let mut command = match self {
-            Client::Librdkafka => python("matrix.py")?,
+            Client::Librdkafka => python("librdkafka.py")?,
             Client::Java => java("Matrix")?,
+            Client::FranzGo => Command::new(install::go()?),
+            Client::Kafkajs => {
+                let mut node = Command::new("node");
+                node.env("NODE_PATH", install::node_modules()?);
+                node.arg(install::sources("node").join("kafkajs.js"));
+                node
+            }
+            Client::KafkaPython => python("kafka_python.py")?,
+            Client::Aiokafka => python("aio_kafka.py")?,
         };
-        Some(json(&format!("{self:?} {arguments:?}"), command.args(arguments)))
+        command.args(arguments);
+        Some(command)
+    }
+
+    /// Runs that program and gives what it prints at last.
+    pub(crate) fn matrix(self, arguments: &[&str]) -> Option<Value> {
+        Some(json(&format!("{self:?} {arguments:?}"), &mut self.command(arguments)?))
     }
 }
 

@@ -1,8 +1,10 @@
 import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
@@ -12,7 +14,10 @@ import java.util.Properties;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.zip.CRC32;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.Config;
@@ -25,8 +30,11 @@ import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.consumer.OffsetOutOfRangeException;
 import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.Partitioner;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.clients.producer.RoundRobinPartitioner;
+import org.apache.kafka.common.Cluster;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
@@ -37,7 +45,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 /**
- * What a client can do, through Kafka's own: matrix.py does the same, and describes the commands.
+ * What a client can do, through Kafka's own: ../python/librdkafka.py describes the commands.
  */
 public final class Matrix {
     private static final Duration LIMIT = Duration.ofSeconds(30);
@@ -45,6 +53,14 @@ public final class Matrix {
     private static final long FIRST_TIME_MS = 1_700_000_000_000L;
     private static final int MESSAGE_BYTES_MAX = 1_500_000;
     private static final int MIB = 1 << 20;
+    private static final int OUTSTANDING_MAX = 300;
+
+    private static final int ROUND_ROBIN_COUNT = 40;
+    private static final int KEYS = 20;
+    private static final int OF_EACH_KEY = 10;
+    private static final List<String> USERS =
+        List.of("vip-1", "user-1", "vip-2", "user-2", "user-3", "user-10", "user-25");
+    private static final int OF_EACH_USER = 5;
 
     private final String bootstrap;
 
@@ -58,6 +74,8 @@ public final class Matrix {
             case "topics" -> matrix.topics(arguments[2]);
             case "write" -> matrix.write(arguments[2]);
             case "read" -> matrix.read(arguments[2]);
+            case "place" -> matrix.place();
+            case "load" -> matrix.load(arguments[2], Integer.parseInt(arguments[3]));
             case "transact" -> matrix.transact();
             default -> throw new IllegalArgumentException(arguments[0]);
         };
@@ -97,11 +115,15 @@ public final class Matrix {
     }
 
     private KafkaProducer<byte[], byte[]> producer(String codec) {
+        return producer(Map.of("compression.type", codec));
+    }
+
+    private KafkaProducer<byte[], byte[]> producer(Map<String, String> more) {
         Properties properties = properties();
-        properties.put("compression.type", codec);
         // What is flushed together is in one batch, however slow the machine is.
         properties.put("linger.ms", "10000");
         properties.put("max.request.size", String.valueOf(4 * MIB));
+        properties.putAll(more);
         return new KafkaProducer<>(properties, new ByteArraySerializer(), new ByteArraySerializer());
     }
 
@@ -109,6 +131,8 @@ public final class Matrix {
         Properties properties = properties();
         properties.put("auto.offset.reset", "none");
         properties.put("isolation.level", isolation);
+        // What is asked for on the same connection waits for fetches that wait.
+        properties.put("fetch.max.wait.ms", "100");
         return new KafkaConsumer<>(
             properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
@@ -342,6 +366,127 @@ public final class Matrix {
     ) {
         OffsetAndTimestamp found = consumer.offsetsForTimes(Map.of(partition, time)).get(partition);
         return found == null ? null : found.offset();
+    }
+
+    /** Important users have the first partition, the others share the rest. */
+    public static final class UserPartitioner implements Partitioner {
+        @Override
+        public void configure(Map<String, ?> configs) {}
+
+        @Override
+        public int partition(
+            String topic, Object key, byte[] keyBytes, Object value, byte[] valueBytes, Cluster cluster
+        ) {
+            if (new String(keyBytes, StandardCharsets.UTF_8).startsWith("vip-")) {
+                return 0;
+            }
+            int sum = 0;
+            for (byte one : keyBytes) {
+                sum += one;
+            }
+            return 1 + sum % (cluster.partitionCountForTopic(topic) - 1);
+        }
+
+        @Override
+        public void close() {}
+    }
+
+    private static ProducerRecord<byte[], byte[]> record(String topic, String key, int number) {
+        byte[] keyBytes = key == null ? null : key.getBytes(StandardCharsets.UTF_8);
+        byte[] value = String.valueOf(number).getBytes(StandardCharsets.UTF_8);
+        return new ProducerRecord<>(topic, keyBytes, value);
+    }
+
+    private int sendAll(
+        Map<String, String> properties, List<ProducerRecord<byte[], byte[]>> records
+    ) throws Exception {
+        try (KafkaProducer<byte[], byte[]> producer = producer(properties)) {
+            List<Future<RecordMetadata>> sent = records.stream().map(producer::send).toList();
+            producer.flush();
+            for (Future<RecordMetadata> one : sent) {
+                get(one);
+            }
+            return sent.size();
+        }
+    }
+
+    private Map<String, Object> place() throws Exception {
+        List<ProducerRecord<byte[], byte[]>> custom = new ArrayList<>();
+        for (int number = 0; number < OF_EACH_USER; number++) {
+            for (String user : USERS) {
+                custom.add(record("custom", user, number));
+            }
+        }
+        List<ProducerRecord<byte[], byte[]>> roundRobin = new ArrayList<>();
+        for (int number = 0; number < ROUND_ROBIN_COUNT; number++) {
+            roundRobin.add(record("round-robin", null, number));
+        }
+        List<ProducerRecord<byte[], byte[]>> keyed = new ArrayList<>();
+        for (int number = 0; number < OF_EACH_KEY; number++) {
+            for (int key = 0; key < KEYS; key++) {
+                keyed.add(record("keyed", "key-" + key, number));
+            }
+        }
+        int acknowledged =
+            sendAll(Map.of("partitioner.class", UserPartitioner.class.getName()), custom)
+            + sendAll(Map.of("partitioner.class", RoundRobinPartitioner.class.getName()), roundRobin)
+            + sendAll(Map.of(), keyed);
+        return Map.of("acknowledged", acknowledged);
+    }
+
+    private Map<String, Object> load(String topic, int partitions) throws Exception {
+        Map<String, String> properties = Map.of(
+            "linger.ms", "1",
+            "batch.size", "1000",
+            "reconnect.backoff.ms", "10",
+            "reconnect.backoff.max.ms", "50",
+            "retry.backoff.ms", "10",
+            "retry.backoff.max.ms", "50");
+        AtomicInteger acknowledged = new AtomicInteger();
+        AtomicInteger misplaced = new AtomicInteger();
+        List<String> errors = Collections.synchronizedList(new ArrayList<>());
+        Semaphore outstanding = new Semaphore(OUTSTANDING_MAX);
+        AtomicBoolean isOver = new AtomicBoolean();
+        Thread listener = new Thread(() -> {
+            try {
+                System.in.readAllBytes();
+            } catch (IOException failure) {
+                errors.add(failure.toString());
+            }
+            isOver.set(true);
+        });
+        listener.start();
+        int sent = 0;
+        try (KafkaProducer<byte[], byte[]> producer = producer(properties)) {
+            for (int number = 0; !isOver.get(); number++) {
+                byte[] value = String.valueOf(number).getBytes(StandardCharsets.UTF_8);
+                long expected = number;
+                for (int partition = 0; partition < partitions; partition++) {
+                    outstanding.acquire();
+                    sent++;
+                    producer.send(new ProducerRecord<>(topic, partition, null, value), (place, failure) -> {
+                        outstanding.release();
+                        if (failure != null) {
+                            errors.add(failure.toString());
+                            return;
+                        }
+                        if (place.offset() != expected) {
+                            misplaced.incrementAndGet();
+                        }
+                        int count = acknowledged.incrementAndGet();
+                        if (count % 1000 == 0) {
+                            System.out.println(count);
+                        }
+                    });
+                }
+            }
+            producer.flush();
+        }
+        return Map.of(
+            "unsettled", sent - acknowledged.get() - errors.size(),
+            "misplaced", misplaced.get(),
+            "errors", errors,
+            "sent", sent);
     }
 
     private Map<String, Object> transact() throws Exception {

@@ -3,6 +3,7 @@
 log.py create BOOTSTRAP TOPICS PARTITIONS [KEY=VALUE...]
 log.py fill BOOTSTRAP TOPICS PARTITIONS FIRST COUNT SIZE CODEC
 log.py drain BOOTSTRAP TOPICS PARTITIONS
+log.py list BOOTSTRAP TOPICS PARTITIONS
 log.py first BOOTSTRAP TOPIC        waits for a line, then sends one record
 
 TOPICS are names with commas between. Each prints one line of JSON.
@@ -60,8 +61,8 @@ def fill(bootstrap, topics, partitions, first, count, size, codec):
     return {"acknowledged": acknowledged, "left": left}
 
 
-def drain(bootstrap, topics, partitions):
-    """Of each partition, runs of numbers that follow each other, as first and last."""
+def messages(bootstrap, topics, partitions):
+    """All that is in the partitions, with the partition's name before each."""
     assigned = [TopicPartition(topic, partition, OFFSET_BEGINNING)
                 for topic in topics.split(",") for partition in range(int(partitions))]
     consumer = Consumer({
@@ -71,7 +72,6 @@ def drain(bootstrap, topics, partitions):
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
     })
-    runs = {f"{one.topic}/{one.partition}": [] for one in assigned}
     at_end = set()
     consumer.assign(assigned)
     while len(at_end) < len(assigned):
@@ -82,15 +82,36 @@ def drain(bootstrap, topics, partitions):
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             raise KafkaException(error)
         name = f"{message.topic()}/{message.partition()}"
-        if error is not None:
+        if error is None:
+            yield name, message
+        else:
             at_end.add(name)
-            continue
+
+
+def of_each_partition(topics, partitions):
+    return {f"{topic}/{partition}": []
+            for topic in topics.split(",") for partition in range(int(partitions))}
+
+
+def drain(bootstrap, topics, partitions):
+    """Of each partition, runs of numbers that follow each other, as first and last."""
+    runs = of_each_partition(topics, partitions)
+    for name, message in messages(bootstrap, topics, partitions):
         number = int(message.value().rstrip(b"."))
         if runs[name] and runs[name][-1][1] + 1 == number:
             runs[name][-1][1] = number
         else:
             runs[name].append([number, number])
     return runs
+
+
+def list_records(bootstrap, topics, partitions):
+    """Of each partition, key and value of its records."""
+    records = of_each_partition(topics, partitions)
+    for name, message in messages(bootstrap, topics, partitions):
+        key = message.key()
+        records[name].append([None if key is None else key.decode(), message.value().decode()])
+    return records
 
 
 def first(bootstrap, topic):
@@ -106,7 +127,7 @@ def first(bootstrap, topic):
 
 
 def main():
-    commands = {"create": create, "fill": fill, "drain": drain, "first": first}
+    commands = {"create": create, "fill": fill, "drain": drain, "list": list_records, "first": first}
     print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))
 
 

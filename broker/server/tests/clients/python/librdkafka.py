@@ -1,16 +1,21 @@
-"""What a client can do, through librdkafka: Matrix.java does the same.
+"""What a client can do, through librdkafka. The other clients' programs do the same.
 
-matrix.py topics BOOTSTRAP PREFIX   topics, configs, errors
-matrix.py write BOOTSTRAP TOPIC     makes a topic and writes to it with every codec
-matrix.py read BOOTSTRAP TOPIC      reads that topic from many places
-matrix.py transact BOOTSTRAP        asks for transactions
+librdkafka.py topics BOOTSTRAP PREFIX   topics, configs, errors
+librdkafka.py write BOOTSTRAP TOPIC     makes a topic and writes to it with every codec
+librdkafka.py read BOOTSTRAP TOPIC      reads that topic from many places
+librdkafka.py place BOOTSTRAP PARTITIONS
+    sends to the topics custom, round-robin and keyed, with the choice of a partition that the topic
+    is named after
+librdkafka.py load BOOTSTRAP TOPIC PARTITIONS
+    sends numbers to each partition as an idempotent producer, prints the number of acknowledged
+    records at each thousand, and settles at the end of standard input
+librdkafka.py transact BOOTSTRAP        asks for transactions
 
-Each prints one line of JSON. Errors are Kafka's numbers.
+Each prints one line of JSON at last. Errors are Kafka's numbers.
 """
 
 import json
 import sys
-import zlib
 
 from confluent_kafka import (
     OFFSET_BEGINNING,
@@ -24,11 +29,22 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
+from records import (
+    CODECS,
+    FIRST_TIME_MS,
+    MESSAGE_BYTES_MAX,
+    MIB,
+    Acknowledgements,
+    end_of_input,
+    partition_of_user,
+    placed,
+    records_of,
+    shown,
+)
+
 LIMIT_SECONDS = 30
-CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-FIRST_TIME_MS = 1_700_000_000_000
-MESSAGE_BYTES_MAX = 1_500_000
-MIB = 1 << 20
+SETTLE_LIMIT_SECONDS = 60
+OUTSTANDING_MAX = 300
 
 
 def code_of(action):
@@ -68,6 +84,8 @@ def consumer_of(bootstrap, **more):
         "enable.auto.commit": False,
         "auto.offset.reset": "error",
         "enable.partition.eof": True,
+        # What is asked for on the same connection waits for fetches that wait.
+        "fetch.wait.max.ms": 100,
         **more,
     })
 
@@ -134,7 +152,6 @@ def topics(bootstrap, prefix):
 def write(bootstrap, topic):
     admin = AdminClient({"bootstrap.servers": bootstrap})
     create(admin, topic, 2, 1, {"max.message.bytes": str(MESSAGE_BYTES_MAX)})
-    large = bytes((i * 31 + i // 251) & 255 for i in range(MIB))
     offsets = []
 
     def delivered(error, message):
@@ -143,14 +160,10 @@ def write(bootstrap, topic):
     time = FIRST_TIME_MS
     for codec in CODECS:
         producer = producer_of(bootstrap, codec)
-        headers = [("first", b"\x00\xff"), ("again", codec.encode()), ("again", b""), ("null", None)]
-        for record in (
-            {"key": codec.encode(), "value": codec.encode() * 100, "headers": headers},
-            {"key": None, "value": b""},
-            {"key": b"", "value": None},
-            {"key": b"large", "value": large},
-        ):
-            producer.produce(topic, partition=0, timestamp=time, on_delivery=delivered, **record)
+        for key, value, headers in records_of(codec):
+            producer.produce(
+                topic, value, key, 0, timestamp=time, headers=headers, on_delivery=delivered
+            )
             time += 1000
         producer.flush(LIMIT_SECONDS)
     return {"offsets": offsets}
@@ -176,29 +189,18 @@ def until_end(consumer):
     return records
 
 
-def hexed(data):
-    return None if data is None else data.hex()
-
-
-def shown(message):
+def shown_message(message):
     kind, time = message.timestamp()
-    value = message.value()
-    return {
-        "offset": message.offset(),
-        "time": time,
-        "is_create_time": kind == TIMESTAMP_CREATE_TIME,
-        "key": hexed(message.key()),
-        "size": None if value is None else len(value),
-        "crc": None if value is None else zlib.crc32(value),
-        "headers": [[key, hexed(value)] for key, value in message.headers() or []],
-    }
+    is_create_time = kind == TIMESTAMP_CREATE_TIME
+    key, value, headers = message.key(), message.value(), message.headers()
+    return shown(message.offset(), time, is_create_time, key, value, headers)
 
 
 def read(bootstrap, topic):
     first = lambda offset: TopicPartition(topic, 0, offset)
     consumer = consumer_of(bootstrap)
     consumer.assign([first(OFFSET_BEGINNING)])
-    records = [shown(message) for message in until_end(consumer)]
+    records = [shown_message(message) for message in until_end(consumer)]
     count = len(records)
 
     def offset_at(offset):
@@ -257,14 +259,74 @@ def code_of_reset(action):
     return KafkaError.OFFSET_OUT_OF_RANGE if code == KafkaError._AUTO_OFFSET_RESET else code
 
 
+def place(bootstrap, partitions):
+    """The binding takes no function that chooses: whoever wants one chooses before."""
+    acknowledged = 0
+
+    def delivered(error, _message):
+        nonlocal acknowledged
+        acknowledged += error is None
+
+    partitions = int(partitions)
+    producer = producer_of(bootstrap)
+    for choice, key, value in placed():
+        partition = {}
+        if choice == "custom":
+            partition = {"partition": partition_of_user(key, partitions)}
+        elif choice == "round-robin":
+            partition = {"partition": int(value) % partitions}
+        producer.produce(choice, value, key, on_delivery=delivered, **partition)
+    producer.flush(LIMIT_SECONDS)
+    return {"acknowledged": acknowledged}
+
+
+def load(bootstrap, topic, partitions):
+    acknowledgements = Acknowledgements()
+    producer = Producer({
+        "bootstrap.servers": bootstrap,
+        "enable.idempotence": True,
+        "linger.ms": 1,
+        "batch.num.messages": 50,
+        "reconnect.backoff.ms": 10,
+        "reconnect.backoff.max.ms": 50,
+        "retry.backoff.ms": 10,
+        # Brokers that go away are what this is about.
+        "log_level": 2,
+    })
+
+    def send(number, partition):
+        def delivered(error, message):
+            if error is None:
+                acknowledgements.add(number, message.offset())
+            else:
+                acknowledgements.fail(error.name())
+
+        acknowledgements.sent += 1
+        producer.produce(topic, str(number), partition=partition, on_delivery=delivered)
+
+    is_over = end_of_input()
+    number = 0
+    while not is_over.is_set():
+        if OUTSTANDING_MAX <= len(producer):
+            producer.poll(0.01)
+            continue
+        for partition in range(int(partitions)):
+            send(number, partition)
+        number += 1
+        producer.poll(0)
+    producer.flush(SETTLE_LIMIT_SECONDS)
+    return acknowledgements.result()
+
+
 def transact(bootstrap):
     producer = Producer({"bootstrap.servers": bootstrap, "transactional.id": "one"})
     return {"error": code_of(lambda: producer.init_transactions(LIMIT_SECONDS))}
 
 
 def main():
-    commands = {"topics": topics, "write": write, "read": read, "transact": transact}
-    print(json.dumps(commands[sys.argv[1]](*sys.argv[2:])))
+    commands = [topics, write, read, place, load, transact]
+    command, = (command for command in commands if command.__name__ == sys.argv[1])
+    print(json.dumps(command(*sys.argv[2:])))
 
 
 main()
