@@ -15,6 +15,7 @@ mod broker;
 mod install;
 mod scripts;
 mod matrix;
+mod placement;
 mod tools;
 mod kcat;
 mod restarts;
