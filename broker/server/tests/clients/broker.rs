@@ -1,5 +1,6 @@
 //! The broker under test, as a child process.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -37,6 +38,12 @@ impl Drop for DataDir {
             let _ = std::fs::remove_dir_all(&self.0);
         }
     }
+}
+
+/// For a broker that comes back where it was. While it is away, nobody takes its place: other
+/// brokers, and the clients' ends of connections, are on 127.0.0.1.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.2:0").and_then(|listener| listener.local_addr()).unwrap()
 }
 
 /// A broker that serves.

@@ -2,12 +2,11 @@
 //! a pause: no acknowledged record is lost, none is there twice, and each key keeps its order. Nor
 //! does a consumer see a record that is gone later.
 
-use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::broker::{Broker, DataDir};
+use crate::broker::{Broker, DataDir, free_address};
 use crate::install::say;
 use crate::process::{Heard, Running};
 use crate::proxy::Proxy;
@@ -38,10 +37,6 @@ fn kills_wanted() -> usize {
         Ok(number) => number.parse().expect("HIGHWATER_KILLS is a number"),
         Err(_) => KILLS,
     }
-}
-
-fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap()
 }
 
 /// Lets a broker live: until some thousand records are acknowledged and a little longer, or only a

@@ -1,5 +1,5 @@
-//! Stands between clients and a broker and knows which Produce requests have no answer yet. What it
-//! passes on it does not change.
+//! Stands between clients and a broker and knows which Produce requests have no answer yet. It can
+//! keep answers from clients; what it passes on it does not change.
 
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -27,6 +27,9 @@ struct Inner {
     /// Produce requests that were given to the broker whole, and whose connection has ended before
     /// their answer came.
     unanswered: usize,
+    /// Whether answers to Produce requests, and what comes after them, are kept from clients.
+    is_withholding: bool,
+    withheld: usize,
 }
 
 impl Proxy {
@@ -42,7 +45,7 @@ impl Proxy {
                 let counts = shared.clone();
                 counts.update(|inner| inner.connections += 1);
                 std::thread::spawn(move || {
-                    let unanswered = serve(&client, &server);
+                    let unanswered = serve(&client, &server, &counts);
                     counts.update(|inner| {
                         inner.connections -= 1;
                         inner.unanswered += unanswered;
@@ -67,6 +70,25 @@ impl Proxy {
         assert!(!timeout.timed_out(), "connections end with the broker");
         std::mem::take(&mut inner.unanswered)
     }
+
+    /// Keeps answers to Produce requests from clients, and waits until there is one: what the broker
+    /// has acknowledged and nobody knows.
+    pub(crate) fn withhold(&self, limit: Duration) {
+        self.counts.update(|inner| inner.is_withholding = true);
+        let inner = self.counts.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited =
+            self.counts.changed.wait_timeout_while(inner, limit, |inner| inner.withheld == 0);
+        assert!(!waited.unwrap().1.timed_out(), "clients produce");
+    }
+
+    /// Passes on everything again. Of a connection that has lost an answer, nothing is passed on
+    /// until it ends.
+    pub(crate) fn pass(&self) {
+        self.counts.update(|inner| {
+            inner.is_withholding = false;
+            inner.withheld = 0;
+        });
+    }
 }
 
 impl Counts {
@@ -74,10 +96,20 @@ impl Counts {
         change(&mut self.inner.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
     }
+
+    /// Whether an answer to a Produce request is to be kept from its client.
+    fn withholds(&self) -> bool {
+        let mut is_withholding = false;
+        self.update(|inner| {
+            is_withholding = inner.is_withholding;
+            inner.withheld += usize::from(is_withholding);
+        });
+        is_withholding
+    }
 }
 
 /// Serves one connection to its end and gives the number of Produce requests that remain.
-fn serve(client: &TcpStream, server: &TcpStream) -> usize {
+fn serve(client: &TcpStream, server: &TcpStream, counts: &Counts) -> usize {
     let waiting = Mutex::new(BTreeSet::new());
     let lock = || waiting.lock().unwrap_or_else(PoisonError::into_inner);
     std::thread::scope(|scope| {
@@ -92,7 +124,14 @@ fn serve(client: &TcpStream, server: &TcpStream) -> usize {
             }
             close(client, server);
         });
+        let mut is_withholding = false;
         while let Some(response) = read_frame(server) {
+            let is_produce = lock().contains(&response[4..8]);
+            // Answers come in order: behind one that is missing there are none.
+            is_withholding = is_withholding || is_produce && counts.withholds();
+            if is_withholding {
+                continue;
+            }
             lock().remove(&response[4..8]);
             if write(client, &response).is_none() {
                 break;

@@ -431,6 +431,8 @@ func load(bootstrap, topic string, partitions int) object {
 		kgo.MaxBufferedRecords(outstandingMax),
 		kgo.RetryBackoffFn(func(int) time.Duration { return 10 * time.Millisecond }),
 		kgo.MetadataMinAge(50*time.Millisecond),
+		// A connection that ends at once is no hint at TLS here: the broker is away.
+		kgo.AlwaysRetryEOF(),
 	)
 	var lock sync.Mutex
 	sent, acknowledged, misplaced := 0, 0, 0
