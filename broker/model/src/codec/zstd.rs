@@ -1,0 +1,54 @@
+//! Zstandard (RFC 8878), one frame after another, by the library of its authors.
+
+use zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, get_error_name};
+
+use super::{CodecError, INPUT_PIECE_BYTES};
+use crate::record_batch::Compression;
+
+/// The window that RFC 8878 asks every decoder to have. A frame that needs a larger one, as those of
+/// the levels 20 to 22 say when their size is not known, is refused.
+pub const WINDOW_BYTES_MAX: usize = 1 << WINDOW_LOG_MAX;
+const WINDOW_LOG_MAX: u32 = 23;
+
+pub(super) struct Zstd {
+    context: DCtx<'static>,
+    is_at_end: bool,
+}
+
+impl Zstd {
+    pub(super) fn new() -> Zstd {
+        let mut context = DCtx::create();
+        context
+            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG_MAX))
+            .expect("it is within the library's range");
+        Zstd { context, is_at_end: false }
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.context.sizeof()
+    }
+
+    pub(super) fn is_at_end(&self) -> bool {
+        self.is_at_end
+    }
+
+    pub(super) fn decode(
+        &mut self,
+        input: &mut &[u8],
+        out: &mut [u8],
+    ) -> Result<usize, CodecError> {
+        if self.is_at_end && input.is_empty() {
+            return Ok(0);
+        }
+        let piece = &input[..input.len().min(INPUT_PIECE_BYTES)];
+        let mut from = InBuffer::around(piece);
+        let mut to = OutBuffer::around(out);
+        let hint = self.context.decompress_stream(&mut to, &mut from).map_err(|code| {
+            CodecError::Corrupt { compression: Compression::Zstd, what: get_error_name(code) }
+        })?;
+        // Asked for nothing more: the frame has ended, and all of it is out.
+        self.is_at_end = hint == 0;
+        *input = &input[from.pos()..];
+        Ok(to.pos())
+    }
+}
