@@ -13,13 +13,15 @@
 //! broker can give a batch its offset and leader epoch without touching the CRC. If the attributes
 //! name a compression, all records together are one compressed block.
 //!
-//! Guarantees: readers borrow and never allocate; no bytes make a reader panic; a batch is never
-//! re-encoded, only stamped in place. Does not know: topics, logs, Kafka's error codes, codecs.
+//! Guarantees: readers borrow and never allocate, but for [`RecordsWalk`], whose memory has a bound;
+//! no bytes make a reader panic; a batch is never re-encoded, only stamped in place. Does not know:
+//! topics, logs, Kafka's error codes.
 
 mod error;
 mod varint;
 mod records;
 mod batches;
+mod walk;
 mod validate;
 mod stamp;
 mod builder;
@@ -30,6 +32,7 @@ pub use error::{BatchError, RecordFault};
 pub use records::{Record, RecordHeader, RecordHeaders, Records};
 pub use stamp::{assign, set_log_append_time, set_max_timestamp};
 pub use validate::{AppendRules, Validated, validate_from_client};
+pub use walk::{RecordsWalk, Step, WalkedRecord};
 
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};
 

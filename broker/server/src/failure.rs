@@ -1,6 +1,7 @@
 //! What goes wrong, as Kafka's clients are told.
 
 use coordinator::{NameError, TopicRefused};
+use model::codec::CodecError;
 use model::record_batch::BatchError;
 use replication::{AppendRefused, ReadRefused, SequenceError, WaitError};
 use storage::{AppendError, ReadError};
@@ -46,6 +47,12 @@ impl From<BatchError> for Failure {
             BatchError::LogAppendTime | BatchError::TimestampOutOfRange { .. } => {
                 ErrorCode::InvalidTimestamp
             }
+            BatchError::Codec(CodecError::Corrupt { .. } | CodecError::Truncated { .. }) => {
+                // Not CORRUPT_MESSAGE, on which clients send the same bytes again.
+                ErrorCode::InvalidRecord
+            }
+            // Clients make smaller batches of the same records.
+            BatchError::Codec(CodecError::TooLarge { .. }) => ErrorCode::MessageTooLarge,
             BatchError::UnknownCompression { .. } => ErrorCode::UnsupportedCompressionType,
         };
         Failure::new(code, error)

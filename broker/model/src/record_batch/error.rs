@@ -4,6 +4,7 @@
 //! codes; but the variants stand under the code that Kafka's brokers answer, so that a server can
 //! map them one group to one code.
 
+use crate::codec::CodecError;
 use crate::{Offset, ProducerEpoch, ProducerId, Timestamp};
 
 /// Why bytes are not a record batch, or not one that a producer may send.
@@ -102,6 +103,10 @@ pub enum BatchError {
         /// Left over.
         extra_bytes: usize,
     },
+    /// The records cannot be decompressed, for which Kafka has no code of its own, or are more than
+    /// is allowed, which it does not limit.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
 
     // ---- Kafka answers INVALID_TIMESTAMP.
     /// Only a broker sets the append time.
