@@ -31,7 +31,7 @@ pub use builder::{BatchBuilder, NewRecord, ProducerStamp};
 pub use error::{BatchError, RecordFault};
 pub use records::{Record, RecordHeader, RecordHeaders, Records};
 pub use stamp::{assign, set_log_append_time, set_max_timestamp};
-pub use validate::{AppendRules, Validated, validate_from_client};
+pub use validate::{AppendRules, Validated, Validation, validate_from_client};
 pub use walk::{RecordsWalk, Step, WalkedRecord};
 
 use crate::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Timestamp};

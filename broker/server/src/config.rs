@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use model::BrokerId;
 
-use raw::{RawConfig, Spanned};
+use raw::{RawConfig, RawConnections, Spanned};
 
 /// Everything that the broker is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +61,8 @@ pub struct ConnectionLimits {
     pub unanswered_bytes_max: usize,
     /// The most that a fetch answers with, beyond one batch.
     pub fetch_bytes_max: usize,
+    /// The most that may come out of one compressed batch.
+    pub decompressed_bytes_max: usize,
 }
 
 /// Memory of one core.
@@ -265,39 +267,7 @@ impl Config {
                     1..=1_000_000,
                 )?,
             },
-            connections: ConnectionLimits {
-                count_max: source.size(
-                    "count-max",
-                    connections.count_max,
-                    10_000,
-                    1..=1_000_000,
-                )?,
-                idle: source.millis("idle-ms", connections.idle_ms, 600_000, 1000..=i32_max)?,
-                request_bytes_max: source.size(
-                    "request-bytes-max",
-                    connections.request_bytes_max,
-                    100 * MIB,
-                    64 << 10..=GIB,
-                )?,
-                requests_max: source.size(
-                    "requests-max",
-                    connections.requests_max,
-                    128,
-                    1..=10_000,
-                )?,
-                unanswered_bytes_max: source.size(
-                    "unanswered-bytes-max",
-                    connections.unanswered_bytes_max,
-                    64 * MIB,
-                    64 << 10..=GIB,
-                )?,
-                fetch_bytes_max: source.size(
-                    "fetch-bytes-max",
-                    connections.fetch_bytes_max,
-                    55 * MIB,
-                    1024..=GIB,
-                )?,
-            },
+            connections: connection_limits(&source, connections)?,
             memory: MemoryLimits {
                 tail_bytes: source.size(
                     "tail-bytes",
@@ -343,6 +313,39 @@ impl Config {
             )?,
         })
     }
+}
+
+fn connection_limits(
+    source: &Source<'_>,
+    raw: RawConnections,
+) -> Result<ConnectionLimits, ConfigError> {
+    let size = |key, value, default, allowed| source.size(key, value, default, allowed);
+    let idle = source.millis("idle-ms", raw.idle_ms, 600_000, 1000..=i64::from(i32::MAX))?;
+    let (frames, fetches, batches) = (64 << 10..=GIB, 1024..=GIB, MIB..=GIB);
+    Ok(ConnectionLimits {
+        count_max: size("count-max", raw.count_max, 10_000, 1..=1_000_000)?,
+        idle,
+        request_bytes_max: size(
+            "request-bytes-max",
+            raw.request_bytes_max,
+            100 * MIB,
+            frames.clone(),
+        )?,
+        requests_max: size("requests-max", raw.requests_max, 128, 1..=10_000)?,
+        unanswered_bytes_max: size(
+            "unanswered-bytes-max",
+            raw.unanswered_bytes_max,
+            64 * MIB,
+            frames,
+        )?,
+        fetch_bytes_max: size("fetch-bytes-max", raw.fetch_bytes_max, 55 * MIB, fetches)?,
+        decompressed_bytes_max: size(
+            "decompressed-bytes-max",
+            raw.decompressed_bytes_max,
+            64 * MIB,
+            batches,
+        )?,
+    })
 }
 
 fn narrow(number: i64) -> i32 {

@@ -46,6 +46,8 @@ pub(crate) struct Core {
 
     pub(crate) request_bytes: Budget,
     pub(crate) fetch_bytes: Budget,
+    /// Whose turn it is to open a compressed batch that takes long.
+    pub(crate) walking: Budget,
     pub(crate) counters: ConnectionCounters,
     connections: RefCell<BTreeMap<u64, JoinHandle<()>>>,
     accepting: RefCell<Option<JoinHandle<()>>>,
@@ -84,6 +86,7 @@ impl Core {
             image: RefCell::new(Arc::new(image)),
             request_bytes: Budget::new(memory.request_bytes),
             fetch_bytes: Budget::new(memory.fetch_bytes),
+            walking: Budget::new(1),
             counters: ConnectionCounters::default(),
             connections: RefCell::default(),
             accepting: RefCell::default(),

@@ -64,7 +64,7 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
     Ok(match request {
         // In the order of arrival, and then waited for.
         Request::Produce(request) => {
-            let produced = produce::begin(&core, version, request);
+            let produced = produce::begin(&core, version, request).await;
             Box::pin(async move {
                 match produced.await {
                     produce::Produced::Answer(response) => respond(response.into()),

@@ -115,8 +115,8 @@ pub enum BatchError {
     /// Further in the past or in the future than the topic accepts.
     #[error("timestamp {timestamp} outside {timestamp_min}..={timestamp_max}")]
     TimestampOutOfRange {
-        /// Which record, from 0; none if only the header could be read.
-        index: Option<i32>,
+        /// Which record, from 0.
+        index: i32,
         /// As found.
         timestamp: Timestamp,
         /// The earliest accepted.

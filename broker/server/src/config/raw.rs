@@ -44,6 +44,7 @@ pub(super) struct RawConnections {
     pub(super) requests_max: Option<Spanned<i64>>,
     pub(super) unanswered_bytes_max: Option<Spanned<i64>>,
     pub(super) fetch_bytes_max: Option<Spanned<i64>>,
+    pub(super) decompressed_bytes_max: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize, Default)]

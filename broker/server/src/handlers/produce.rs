@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use coordinator::TimestampType;
 use model::record_batch::{
-    self, AppendRules, BatchError, BatchHeader, Compression, validate_from_client,
+    self, AppendRules, BatchError, BatchHeader, Compression, Validated, Validation,
 };
 use model::{Offset, Timestamp, TopicPartition};
 use replication::Batch;
@@ -29,6 +29,9 @@ const ACKS_LEADER: i16 = 1;
 const ACKS_ALL: i16 = -1;
 /// With acks=1: long beyond any flush that ends at all.
 const LEADER_FLUSH_MAX: Duration = Duration::from_secs(120);
+/// Of compressed records, what is read and comes out before the core's other tasks get their turn:
+/// some hundreds of microseconds with the slowest codec.
+const WALK_PIECE_BYTES: usize = 64 << 10;
 
 pub(super) enum Produced {
     Answer(ProduceResponse),
@@ -61,16 +64,16 @@ impl From<BatchError> for Refused {
     fn from(error: BatchError) -> Refused {
         let record = match error {
             BatchError::Record { index, .. } => Some(index),
-            BatchError::TimestampOutOfRange { index, .. } => index,
+            BatchError::TimestampOutOfRange { index, .. } => Some(index),
             _ => None,
         };
         Refused { failure: error.into(), record }
     }
 }
 
-/// Checks the batches and hands them to their owners, in the order of arrival. The future waits for
-/// what the request waits for.
-pub(super) fn begin(
+/// Checks the batches and hands them to their owners, in the order of arrival: the connection's next
+/// request is not looked at before. The future waits for what the request waits for.
+pub(super) async fn begin(
     core: &Rc<Core>,
     version: i16,
     request: ProduceRequest,
@@ -80,12 +83,17 @@ pub(super) fn begin(
     let mut responses = Vec::with_capacity(topic_data.len());
     type Batches = (Vec<Part>, Vec<(TopicPartition, Batch)>);
     let mut calls: BTreeMap<CoreId, Batches> = BTreeMap::new();
+    let mut walked_bytes = 0;
     for (topic_number, data) in topic_data.into_iter().enumerate() {
         let topic = image.topic(&data.name);
         let mut partition_responses = Vec::with_capacity(data.partition_data.len());
         for (number, data) in data.partition_data.into_iter().enumerate() {
             let index = data.index;
-            let checked = check(topic, data, acks, version);
+            if WALK_PIECE_BYTES <= walked_bytes {
+                runtime::yield_now().await;
+                walked_bytes = 0;
+            }
+            let checked = check(core, topic, data, acks, version, &mut walked_bytes).await;
             partition_responses.push(match checked {
                 Ok((partition, owner, batch, log_append_time)) => {
                     let part = Part { topic: topic_number, index: number, log_append_time };
@@ -149,11 +157,13 @@ fn stopping() -> Failure {
 type Checked = (TopicPartition, CoreId, Batch, Option<Timestamp>);
 
 /// Everything that can be said of a batch without its partition's owner.
-fn check(
+async fn check(
+    core: &Core,
     topic: Option<&Arc<TopicImage>>,
     data: PartitionProduceData,
     acks: i16,
     version: i16,
+    walked_bytes: &mut usize,
 ) -> Result<Checked, Refused> {
     if !matches!(acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL) {
         let text = format!("acks {acks}: choose 0, 1 or -1 (all)");
@@ -187,8 +197,9 @@ fn check(
             true => i64::MAX,
             false => now.saturating_add(configs.timestamp_after_max_ms()),
         }),
+        decompressed_bytes_max: core.config.connections.decompressed_bytes_max as u64,
     };
-    let validated = validate_from_client(&bytes, rules)?;
+    let validated = validate(core, &bytes, rules, walked_bytes).await?;
     if validated.header.is_transactional() {
         let text = "transactions are not supported yet";
         return Err(Failure::new(ErrorCode::InvalidTxnState, text).into());
@@ -208,6 +219,36 @@ fn check(
         None => Batch { header: validated.header, bytes },
     };
     Ok((partition, owner, batch, None))
+}
+
+/// Small batches are walked at once. Others take turns, so that a core has the memory of one walk
+/// and what comes out of it is bounded by the configuration, however many clients there are.
+async fn validate(
+    core: &Core,
+    bytes: &[u8],
+    rules: AppendRules,
+    walked_bytes: &mut usize,
+) -> Result<Validated, BatchError> {
+    let mut validation = Validation::begin(bytes, rules)?;
+    if !validation.has_more() || bytes.len() <= WALK_PIECE_BYTES {
+        let mut budget_bytes = WALK_PIECE_BYTES;
+        let validated = validation.step(&mut budget_bytes)?;
+        *walked_bytes += WALK_PIECE_BYTES - budget_bytes;
+        if let Some(validated) = validated {
+            return Ok(validated);
+        }
+    }
+    // The piece that was walked is walked again, rather than held while others have their turn.
+    drop(validation);
+    let _turn = core.walking.take(1).await;
+    let mut validation = Validation::begin(bytes, rules)?;
+    loop {
+        runtime::yield_now().await;
+        let mut budget_bytes = WALK_PIECE_BYTES;
+        if let Some(validated) = validation.step(&mut budget_bytes)? {
+            return Ok(validated);
+        }
+    }
 }
 
 /// A copy of the batch with a change in its header.

@@ -3,14 +3,17 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use model::record_batch::ProducerStamp;
+use model::PartitionIndex;
+use model::record_batch::{Compression, ProducerStamp};
+use wire::create_topics::CreatableTopic;
+use wire::produce::PartitionProduceData;
 use wire::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest, ErrorCode,
     FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, Text,
     decode_response,
 };
 
-use crate::support::{Broker, Client, Directory, batch, now_ms, produce};
+use crate::support::{Broker, Client, Directory, batch, compressed, now_ms, produce};
 
 /// A request's first bytes: its size, key, version, correlation id and no client id.
 fn raw(api_key: i16, version: i16, correlation_id: i32, body: &[u8]) -> Vec<u8> {
@@ -173,6 +176,46 @@ fn c6_answers_come_in_the_order_of_the_requests() {
             }
         };
         assert_eq!(received, correlation_id);
+    }
+}
+
+#[test]
+fn c6_a_batch_that_takes_long_to_open_keeps_its_place_and_nobody_else_waits_for_it() {
+    let directory = Directory::new();
+    let broker = Broker::start(&directory.data(), &["--cores", "1"]);
+    let (mut client, mut other) = (broker.connect(), broker.connect());
+    let topic = CreatableTopic { num_partitions: 10, ..crate::topics::new_topic("long") };
+    client.call(7, &crate::topics::create(vec![topic]));
+    // Some 10 ms for gzip, and for each partition anew.
+    let mut value = vec![0; 60_000_000];
+    for (n, byte) in (0_u32..).zip(value.iter_mut().step_by(150)) {
+        *byte = n.wrapping_mul(2_654_435_761).to_be_bytes()[0];
+    }
+    let long = compressed(&batch(&[&value], now_ms(), ProducerStamp::NONE), Compression::Gzip);
+    let mut request = produce("long", 0, -1, long.clone());
+    for index in (1..10).map(PartitionIndex) {
+        let data = PartitionProduceData { index, records: Some(long.clone()) };
+        request.topic_data[0].partition_data.push(data);
+    }
+    let short = batch(&[b"v"], now_ms(), ProducerStamp::NONE);
+    let begun = Instant::now();
+    client.send(9, &request);
+    client.send(9, &produce("long", 0, -1, compressed(&short, Compression::Zstd)));
+    client.send(9, &produce("long", 0, -1, short));
+    let mut longest = Duration::ZERO;
+    client.stream.set_nonblocking(true).unwrap();
+    while client.stream.peek(&mut [0]).is_err() {
+        let asked = Instant::now();
+        other.call(12, &MetadataRequest::default());
+        longest = longest.max(asked.elapsed());
+    }
+    let in_all = begun.elapsed();
+    client.stream.set_nonblocking(false).unwrap();
+    assert!(longest * 4 < in_all, "an answer took {longest:?} of {in_all:?}");
+    for offset in 0..3 {
+        let (_, response) = client.receive::<ProduceRequest>(9);
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!((partition.error_code, partition.base_offset.0), (ErrorCode::None, offset));
     }
 }
 

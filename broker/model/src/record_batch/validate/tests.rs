@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::super::stamp::{put, update_crc};
-use super::super::testing::{any_records, batch_of, edited, three_records};
+use super::super::testing::{any_records, batch_of, compressed, edited, three_records};
 use super::super::{
     HEADER_SIZE_BYTES, POSITION_OF_ATTRIBUTES, POSITION_OF_BASE_OFFSET, POSITION_OF_BASE_SEQUENCE,
     POSITION_OF_LAST_OFFSET_DELTA, POSITION_OF_LENGTH, POSITION_OF_MAGIC,
@@ -12,6 +12,8 @@ use super::super::{
 };
 use super::*;
 use crate::ProducerId;
+use crate::codec::CodecError;
+use crate::codec::testing::{ENCODERS, Encoder};
 
 fn validate(bytes: &[u8]) -> Result<Validated, BatchError> {
     validate_from_client(bytes, AppendRules::NONE)
@@ -27,7 +29,7 @@ fn a_batch_as_producers_send_it_is_accepted() {
     let batch = batch_of(&three_records());
     let validated = validate(&batch).unwrap();
     assert_eq!(validated.header, BatchHeader::read(&batch).unwrap());
-    assert_eq!(validated.max_timestamp, Some(Timestamp(1_007)));
+    assert_eq!(validated.max_timestamp, Timestamp(1_007));
     assert_eq!(validated.max_timestamp_to_patch(), None);
 }
 
@@ -160,17 +162,84 @@ fn a_wrong_max_timestamp_is_accepted_and_reported() {
     assert_eq!(batch, batch_of(&three_records()));
 }
 
+/// A walk of compressed records is held to the same rules, in steps as small as they can be.
+fn validate_in_steps(bytes: &[u8], rules: AppendRules) -> Result<Validated, BatchError> {
+    let mut validation = Validation::begin(bytes, rules)?;
+    for _ in 0..bytes.len() {
+        if let Some(validated) = validation.step(&mut 1)? {
+            assert!(!validation.has_more());
+            return Ok(validated);
+        }
+    }
+    panic!("it does not end");
+}
+
 #[test]
-fn a_compressed_batch_is_trusted() {
-    for codec in 1..=4_i16 {
+fn compressed_records_are_opened() {
+    for encoder in ENCODERS {
+        let check = |batch: &[u8], expected: Result<i64, BatchError>| {
+            let found = validate_in_steps(&compressed(batch, encoder), AppendRules::NONE);
+            assert_eq!(found.map(|validated| validated.max_timestamp.0), expected, "{encoder:?}");
+        };
+        check(&batch_of(&three_records()), Ok(1_007));
+        // The first record: length, attributes, timestamp delta, then its offset delta.
+        let fault = RecordFault::OffsetDelta { offset_delta: 1 };
+        let wrong = edited(|batch| batch[HEADER_SIZE_BYTES + 3] = 2);
+        check(&wrong, Err(BatchError::Record { index: 0, fault }));
+        let counted = |count: i32| {
+            edited(|batch| {
+                put(batch, POSITION_OF_RECORDS_COUNT, count.to_be_bytes());
+                put(batch, POSITION_OF_LAST_OFFSET_DELTA, (count - 1).to_be_bytes());
+            })
+        };
+        let fault = RecordFault::Truncated { needed_bytes: 1, available_bytes: 0 };
+        check(&counted(4), Err(BatchError::Record { index: 3, fault }));
+        check(&counted(i32::MAX), Err(BatchError::Record { index: 3, fault }));
+        // Length, attributes, two deltas, a key of one byte, no value, no headers.
+        let size_of_last = 1 + 1 + 2 + 2 + 1 + 1;
+        let error = BatchError::TrailingRecords { records_count: 2, extra_bytes: size_of_last };
+        check(&counted(2), Err(error));
+        let wrong = edited(|batch| put(batch, POSITION_OF_MAX_TIMESTAMP, 0_i64.to_be_bytes()));
+        let mut mended = compressed(&wrong, encoder);
+        let validated = validate(&mended).unwrap();
+        assert_eq!(validated.max_timestamp_to_patch(), Some(Timestamp(1_007)));
+        set_max_timestamp(&mut mended, Timestamp(1_007));
+        assert_eq!(mended, compressed(&batch_of(&three_records()), encoder));
+    }
+}
+
+#[test]
+fn what_cannot_be_decompressed_is_refused() {
+    for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
         let batch = edited(|batch| {
-            put(batch, POSITION_OF_ATTRIBUTES, codec.to_be_bytes());
+            put(batch, POSITION_OF_ATTRIBUTES, (codec as i16).to_be_bytes());
             batch[HEADER_SIZE_BYTES..].fill(0xff);
         });
-        let validated = validate(&batch).unwrap();
-        assert_eq!(validated.max_timestamp, None);
-        assert_eq!(validated.max_timestamp_to_patch(), None);
+        let found = validate(&batch);
+        assert!(matches!(found, Err(BatchError::Codec(_))), "{codec:?}: {found:?}");
     }
+}
+
+#[test]
+fn little_may_not_stand_for_very_much() {
+    let zeros = |size: usize| {
+        let mut record = three_records().remove(0);
+        record.value = Some(vec![0; size]);
+        compressed(&batch_of(&[record]), Encoder::Zstd)
+    };
+    let limited = |batch: &[u8], decompressed_bytes_max| {
+        validate_from_client(batch, AppendRules { decompressed_bytes_max, ..AppendRules::NONE })
+    };
+    let refused = |limit_bytes| Err(BatchError::Codec(CodecError::TooLarge { limit_bytes }));
+    // Beyond a thousand to one, and yet no more than an uncompressed batch may be.
+    let small = zeros(1_000_000);
+    assert!(small.len() < 1000);
+    assert!(validate(&small).is_ok());
+    assert_eq!(limited(&small, 999_999), refused(999_999));
+    let large = zeros(64_000_000);
+    let by_ratio = large.len() as u64 * 1000;
+    assert!((1 << 20) < by_ratio && by_ratio < 64_000_000, "{by_ratio}");
+    assert_eq!(validate(&large), refused(by_ratio));
 }
 
 #[test]
@@ -180,8 +249,11 @@ fn a_compacted_topic_requires_keys() {
     assert!(validate_from_client(&batch_of(&records), rules).is_ok());
     records[1].key = None;
     let error = BatchError::Record { index: 1, fault: RecordFault::KeyMissing };
-    assert_eq!(validate_from_client(&batch_of(&records), rules), Err(error));
-    assert!(validate(&batch_of(&records)).is_ok());
+    for encoder in ENCODERS {
+        let batch = compressed(&batch_of(&records), encoder);
+        assert_eq!(validate_from_client(&batch, rules), Err(error));
+        assert!(validate(&batch).is_ok());
+    }
 }
 
 #[test]
@@ -201,17 +273,13 @@ fn a_topic_may_bound_timestamps() {
     records.push(records[0].clone());
     records[3].timestamp = Timestamp::NONE;
     let batch = batch_of(&records);
-    let found = |min, max| validate_from_client(&batch, rules(min, max)).err();
-    assert_eq!(found(993, 1_007), None);
-    assert_eq!(found(994, 1_007), Some(refused(Some(2), 993, 994, 1_007)));
-    assert_eq!(found(993, 1_006), Some(refused(Some(1), 1_007, 993, 1_006)));
-
-    // Of a compressed batch only the header is known: its base is 1000, its maximum 1007.
-    let compressed = edited(|batch| put(batch, POSITION_OF_ATTRIBUTES, 4_i16.to_be_bytes()));
-    let found = |min, max| validate_from_client(&compressed, rules(min, max)).err();
-    assert_eq!(found(1_000, 1_007), None);
-    assert_eq!(found(1_001, 1_007), Some(refused(None, 1_000, 1_001, 1_007)));
-    assert_eq!(found(0, 1_006), Some(refused(None, 1_007, 0, 1_006)));
+    for encoder in ENCODERS {
+        let batch = compressed(&batch, encoder);
+        let found = |min, max| validate_from_client(&batch, rules(min, max)).err();
+        assert_eq!(found(993, 1_007), None);
+        assert_eq!(found(994, 1_007), Some(refused(2, 993, 994, 1_007)));
+        assert_eq!(found(993, 1_006), Some(refused(1, 1_007, 993, 1_006)));
+    }
 }
 
 proptest! {
@@ -220,7 +288,7 @@ proptest! {
         let batch = batch_of(&records);
         let validated = validate(&batch).unwrap();
         let max_timestamp = records.iter().map(|record| record.timestamp).max().unwrap();
-        prop_assert_eq!(validated.max_timestamp, Some(max_timestamp.max(Timestamp::NONE)));
+        prop_assert_eq!(validated.max_timestamp, max_timestamp.max(Timestamp::NONE));
         prop_assert_eq!(validated.max_timestamp_to_patch(), None);
         prop_assert_eq!(validated.header.size_bytes(), batch.len());
     }
