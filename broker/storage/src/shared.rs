@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     to_write: RefCell<VecDeque<Rc<Log>>>,
     wants_writing: Watch<()>,
     pub(crate) cold_reads: Budget,
+    /// Whose turn it is to look for a time in a batch.
+    pub(crate) walking: Budget,
 }
 
 impl Shared {
@@ -53,6 +55,7 @@ impl Shared {
             to_write: RefCell::new(VecDeque::new()),
             wants_writing: Watch::new(()),
             cold_reads: Budget::new(COLD_READ_BYTES_MAX),
+            walking: Budget::new(1),
         }
     }
 

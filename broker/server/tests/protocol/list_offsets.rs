@@ -1,11 +1,11 @@
 //! ListOffsets: ends and times.
 
-use model::record_batch::{BatchBuilder, NewRecord, ProducerStamp};
+use model::record_batch::{BatchBuilder, Compression, NewRecord, ProducerStamp};
 use model::{PartitionIndex, Timestamp};
 use wire::list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopic};
 use wire::{ErrorCode, ListOffsetsRequest, Text};
 
-use crate::support::{Broker, Client, Directory, produce};
+use crate::support::{Broker, CODECS, Client, Directory, compressed, produce};
 
 pub(crate) fn query(topic: &'static str, timestamp: i64) -> ListOffsetsRequest {
     let partition = ListOffsetsPartition {
@@ -28,7 +28,7 @@ fn ask(client: &mut Client, timestamp: i64) -> ListOffsetsPartitionResponse {
 }
 
 /// Records with these times, in one batch.
-fn append(client: &mut Client, times: &[i64]) {
+fn append(client: &mut Client, times: &[i64], codec: Compression) {
     let mut builder = BatchBuilder::new();
     for time in times {
         let record = NewRecord {
@@ -39,7 +39,7 @@ fn append(client: &mut Client, times: &[i64]) {
         };
         builder.push(&record);
     }
-    let batch = builder.finish(ProducerStamp::NONE).into();
+    let batch = compressed(&builder.finish(ProducerStamp::NONE), codec);
     let response = client.call(9, &produce("times", 0, -1, batch));
     assert_eq!(response.responses[0].partition_responses[0].error_code, ErrorCode::None);
 }
@@ -65,7 +65,9 @@ fn l1_a_time_finds_the_first_record_of_it_or_later_and_places_have_names() {
             // Times that go up and down, over several segments.
             for n in 0..100_i64 {
                 let of_batch = [1000 + n * 10, 1500 + (n * 7919) % 400, 1000 + n * 10 + 3];
-                append(&mut client, &of_batch);
+                let codec = [Compression::None].iter().chain(&CODECS).cycle();
+                let codec = codec.copied().nth(usize::try_from(n).unwrap()).unwrap();
+                append(&mut client, &of_batch, codec);
                 times.extend(of_batch);
             }
         }
@@ -94,4 +96,28 @@ fn l1_a_time_finds_the_first_record_of_it_or_later_and_places_have_names() {
         assert_eq!(ask(&mut client, -77).error_code, ErrorCode::InvalidRequest);
         assert!(broker.stop().success());
     }
+}
+
+#[test]
+fn l1_the_record_is_found_within_a_large_compressed_batch() {
+    let directory = Directory::new();
+    let broker = Broker::start(&directory.data(), &["--cores", "1"]);
+    let mut client = broker.connect();
+    client.auto_create("times");
+    // Each batch some 2 MB, so that it is walked in many pieces, and its latest record in the middle.
+    let times_of = |batch: i64| (0..1000).map(move |n| batch * 10_000 + n + (n / 500 % 2 * -600));
+    for (batch, codec) in (1..).zip(CODECS) {
+        append(&mut client, &times_of(batch).collect::<Vec<_>>(), codec);
+    }
+    let times: Vec<i64> = (1..5).flat_map(times_of).collect();
+    for batch in 1..5 {
+        for wanted in [0, 1, 77, 400, 498, 499, 500].map(|time| batch * 10_000 + time) {
+            let expected = times.iter().position(|time| wanted <= *time);
+            let expected = expected.map_or(-1, |offset| i64::try_from(offset).unwrap());
+            let found = ask(&mut client, wanted);
+            assert_eq!((found.error_code, found.offset.0), (ErrorCode::None, expected), "{wanted}");
+        }
+    }
+    let latest = ask(&mut client, -3);
+    assert_eq!((latest.offset.0, latest.timestamp.0), (3499, 40_499));
 }

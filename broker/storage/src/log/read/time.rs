@@ -1,8 +1,13 @@
-//! Finding records by their time.
+//! Finding records by their time, also inside of compressed batches.
+//!
+//! A core walks one batch at a time, in pieces between which its other tasks run, so that the memory
+//! for it is that of one walk.
 
 use std::rc::Rc;
 
-use model::record_batch::{BatchHeader, Batches, Compression, Records, TimestampType};
+use model::record_batch::{
+    BatchError, BatchHeader, Batches, RecordsWalk, Step, TimestampType, WalkedRecord,
+};
 use model::{LeaderEpoch, Offset, Timestamp};
 
 use super::{Log, ReadOutcome, ReadRequest, Slice};
@@ -10,6 +15,8 @@ use crate::error::ReadError;
 
 /// Read at a time while searching.
 const SEARCH_BYTES: usize = 1 << 20;
+/// Walked before the core's other tasks get their turn.
+const WALK_PIECE_BYTES: usize = 64 << 10;
 
 /// A record that a search has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +31,7 @@ pub struct Found {
 
 impl Log {
     /// The first record below `up_to` with this time or a later one. Times need not rise from
-    /// record to record. Of a compressed batch only the batch as a whole is known.
+    /// record to record.
     pub async fn find_time(
         self: &Rc<Log>,
         timestamp: Timestamp,
@@ -41,13 +48,7 @@ impl Log {
                 (timestamp <= latest).then(|| index.offset_before_time(timestamp))
             });
             let Some(begin) = begin else { continue };
-            let found = self
-                .search(begin.max(log_start), up_to, |header, batch| {
-                    (timestamp <= header.max_timestamp)
-                        .then(|| first_at_or_after(header, batch, timestamp, log_start))
-                        .flatten()
-                })
-                .await?;
+            let found = self.search(begin, log_start, up_to, timestamp).await?;
             // Where the latest time was truncated away, or lies at or beyond `up_to`, the search
             // goes on through the following segments by itself and ends the same way.
             return Ok(found);
@@ -75,20 +76,18 @@ impl Log {
             }
         }
         let Some((timestamp, offset)) = latest else { return Ok(None) };
-        self.search(offset.max(log_start), up_to, |header, batch| {
-            first_at_or_after(header, batch, timestamp, log_start)
-        })
-        .await
+        self.search(offset, log_start, up_to, timestamp).await
     }
 
-    /// Asks about one batch after another, from the one that holds `begin` on.
+    /// Looks into one batch after another, from the one that holds `begin` on.
     async fn search(
         self: &Rc<Log>,
         begin: Offset,
+        log_start: Offset,
         up_to: Offset,
-        mut ask: impl FnMut(&BatchHeader, &[u8]) -> Option<Found>,
+        timestamp: Timestamp,
     ) -> Result<Option<Found>, ReadError> {
-        let mut offset = begin;
+        let mut offset = begin.max(log_start);
         loop {
             let request =
                 ReadRequest { offset, bytes_max: SEARCH_BYTES, up_to, at_least_one_batch: true };
@@ -104,7 +103,9 @@ impl Log {
                     position: 0,
                     what: error.to_string(),
                 })?;
-                if let Some(found) = ask(&header, batch) {
+                if timestamp <= header.max_timestamp
+                    && let Some(found) = self.look_into(&header, batch, log_start, timestamp).await
+                {
                     return Ok(Some(found));
                 }
                 offset = header.next_offset();
@@ -131,27 +132,57 @@ impl Log {
         }
         Ok(bytes)
     }
+
+    /// The first record of a batch with this time or a later one, not below the log's start.
+    async fn look_into(
+        &self,
+        header: &BatchHeader,
+        batch: &[u8],
+        log_start: Offset,
+        timestamp: Timestamp,
+    ) -> Option<Found> {
+        let found = |offset, timestamp| {
+            Some(Found { offset, timestamp, leader_epoch: header.leader_epoch })
+        };
+        let batch_start = header.base_offset.max(log_start);
+        match header.timestamp_type() {
+            TimestampType::LogAppendTime => return found(batch_start, header.max_timestamp),
+            TimestampType::CreateTime => {}
+        }
+        let _turn = self.shared.walking.take(1).await;
+        let first = first_in(batch, |record| {
+            let offset = header.base_offset + i64::from(record.offset_delta);
+            timestamp <= record.timestamp && log_start <= offset
+        });
+        match first.await {
+            Ok(Some(record)) => {
+                found(header.base_offset + i64::from(record.offset_delta), record.timestamp)
+            }
+            Ok(None) => None,
+            // Batches are opened before they are appended. Whoever reads on from the beginning of
+            // one that cannot be opened any more misses nothing.
+            Err(_) => found(batch_start, header.max_timestamp),
+        }
+    }
 }
 
-/// The first record of a batch with this time or a later one, not below the log's start.
-fn first_at_or_after(
-    header: &BatchHeader,
+/// The first record that is wanted.
+async fn first_in(
     batch: &[u8],
-    timestamp: Timestamp,
-    log_start: Offset,
-) -> Option<Found> {
-    let found = |offset, timestamp| Found { offset, timestamp, leader_epoch: header.leader_epoch };
-    let is_walked = header.timestamp_type() == TimestampType::CreateTime
-        && header.compression().is_ok_and(|compression| compression == Compression::None);
-    if !is_walked {
-        // All records of the batch count as having its latest time.
-        let offset = header.base_offset.max(log_start);
-        return (timestamp <= header.max_timestamp).then(|| found(offset, header.max_timestamp));
+    is_wanted: impl Fn(WalkedRecord) -> bool,
+) -> Result<Option<WalkedRecord>, BatchError> {
+    // What may come out of it was judged when it was appended.
+    let mut walk = RecordsWalk::new(batch, u64::MAX)?;
+    let mut budget_bytes = WALK_PIECE_BYTES;
+    loop {
+        match walk.step(&mut budget_bytes)? {
+            Step::Record(record) if is_wanted(record) => return Ok(Some(record)),
+            Step::Record(_) => {}
+            Step::Paused => {
+                runtime::yield_now().await;
+                budget_bytes = WALK_PIECE_BYTES;
+            }
+            Step::End => return Ok(None),
+        }
     }
-    Records::read(batch)
-        .ok()?
-        .map_while(Result::ok)
-        .map(|record| (header.base_offset + i64::from(record.offset_delta), record.timestamp))
-        .find(|(offset, time)| timestamp <= *time && log_start <= *offset)
-        .map(|(offset, time)| found(offset, time))
 }
