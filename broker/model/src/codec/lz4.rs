@@ -241,9 +241,7 @@ fn decode_block(
         match block.step {
             Step::Stored => {
                 let now = wanted.min(bytes.len());
-                let (stored, rest) = bytes.split_at(now);
-                history.push(stored);
-                *bytes = rest;
+                assert!(history.push(bytes, now), "not more than there is");
                 return Ok(());
             }
             Step::Token => {
@@ -256,9 +254,9 @@ fn decode_block(
             }
             Step::Literals { count, match_nibble } => {
                 let now = wanted.min(count);
-                let (literals, rest) = bytes.split_at_checked(now).ok_or(CUT)?;
-                history.push(literals);
-                *bytes = rest;
+                if !history.push(bytes, now) {
+                    return Err(CUT);
+                }
                 if now < count {
                     block.step = Step::Literals { count: count - now, match_nibble };
                     return Ok(());

@@ -179,11 +179,9 @@ fn decode_block(
         match &mut block.pending {
             Pending::Literals { count } => {
                 let now = room.min(*count);
-                let Some((literals, rest)) = bytes.split_at_checked(now) else {
+                if !history.push(bytes, now) {
                     return Err(corrupt("literals beyond the end of a block"));
-                };
-                history.push(literals);
-                *bytes = rest;
+                }
                 *count -= now;
             }
             Pending::Repeat { offset, count } => {

@@ -20,7 +20,7 @@ fn decode(
     let memory_bytes_max = match compression {
         Compression::None => 0,
         Compression::Gzip => 48 << 10,
-        Compression::Snappy => SNAPPY_RATIO_MAX * input.len(),
+        Compression::Snappy => SNAPPY_RATIO_MAX * input.len() + 64,
         Compression::Lz4 => 256 << 10,
         Compression::Zstd => ZSTD_WINDOW_BYTES_MAX + (512 << 10),
     };
