@@ -10,7 +10,7 @@
 //!
 //! | codec | at most |
 //! |---|---|
-//! | gzip | 48 KiB |
+//! | gzip | 64 KiB |
 //! | snappy | [`SNAPPY_RATIO_MAX`] times the compressed block, as it may refer back to its beginning |
 //! | lz4 | 256 KiB |
 //! | zstd | [`ZSTD_WINDOW_BYTES_MAX`] and 512 KiB |

@@ -5,8 +5,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 use super::{CodecError, INPUT_PIECE_BYTES};
 use crate::record_batch::Compression;
 
-/// The window of 32 KiB, tables and state.
-pub(super) const MEMORY_BYTES: usize = 48 << 10;
+/// Not less than the window of 32 KiB, tables of 9 KiB and the state take together.
+pub(super) const MEMORY_BYTES: usize = 64 << 10;
 
 /// The largest window that there is, as everybody uses it.
 const WINDOW_BITS: u8 = 15;

@@ -19,7 +19,7 @@ fn decode(
 ) -> Result<Vec<u8>, CodecError> {
     let memory_bytes_max = match compression {
         Compression::None => 0,
-        Compression::Gzip => 48 << 10,
+        Compression::Gzip => 64 << 10,
         Compression::Snappy => SNAPPY_RATIO_MAX * input.len() + 64,
         Compression::Lz4 => 256 << 10,
         Compression::Zstd => ZSTD_WINDOW_BYTES_MAX + (512 << 10),

@@ -30,7 +30,7 @@ const ACKS_ALL: i16 = -1;
 /// With acks=1: long beyond any flush that ends at all.
 const LEADER_FLUSH_MAX: Duration = Duration::from_secs(120);
 /// Of compressed records, what is read and comes out before the core's other tasks get their turn:
-/// some hundreds of microseconds with the slowest codec.
+/// some 100 microseconds.
 const WALK_PIECE_BYTES: usize = 64 << 10;
 
 pub(super) enum Produced {

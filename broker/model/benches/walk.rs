@@ -1,0 +1,120 @@
+//! How fast the records of a batch are walked, by codec: `cargo bench -p model --bench walk`.
+//!
+//! Throughput is of what comes out; the ratio that is printed first gives that of what went in.
+//! Estimate: the decoders are the cost (gzip some 400 MB/s, lz4 and snappy about 1 GB/s, zstd in
+//! between), stepping over the records some 20 ns each, and for small batches the memory of the
+//! decoder.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
+#![allow(clippy::print_stdout, reason = "the result goes to whoever asked for it")]
+
+use std::io::Write;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use model::Timestamp;
+use model::record_batch::{
+    BatchBuilder, Compression, HEADER_SIZE_BYTES, NewRecord, ProducerStamp, RecordsWalk, Step,
+};
+
+/// Uncompressed: as the Java client batches by default, and as librdkafka may.
+const BATCH_SIZES_BYTES: [usize; 2] = [16 << 10, 1 << 20];
+const COMPRESSIONS: [Compression; 5] = [
+    Compression::None,
+    Compression::Gzip,
+    Compression::Snappy,
+    Compression::Lz4,
+    Compression::Zstd,
+];
+
+/// Orders as JSON of some 200 bytes, which compress as such things do.
+fn batch_of(size_bytes: usize) -> Vec<u8> {
+    let mut builder = BatchBuilder::new();
+    let mut state = 1_u32;
+    let mut random = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state >> 8
+    };
+    while builder.size_bytes() < size_bytes {
+        let key = format!("{:08}", random() % 100_000);
+        let value = format!(
+            "{{\"order\":\"{:06x}{:06x}\",\"customer\":{key},\"items\":[{{\"sku\":\"A-{:05}\",\
+             \"count\":{},\"cents\":{}}}],\"currency\":\"EUR\",\"state\":\"placed\",\
+             \"address\":{{\"street\":\"Main Street {}\",\"city\":\"Springfield\"}}}}",
+            random(),
+            random(),
+            random() % 5000,
+            random() % 9,
+            random() % 100_000,
+            random() % 300
+        );
+        builder.push(&NewRecord {
+            timestamp: Timestamp(1_700_000_000_000 + i64::from(random() % 1000)),
+            key: Some(key.as_bytes()),
+            value: Some(value.as_bytes()),
+            headers: &[],
+        });
+    }
+    builder.finish(ProducerStamp::NONE)
+}
+
+fn compressed(batch: &[u8], compression: Compression) -> Vec<u8> {
+    let records = &batch[HEADER_SIZE_BYTES..];
+    let records = match compression {
+        Compression::None => records.to_vec(),
+        Compression::Gzip => {
+            let level = flate2::Compression::default();
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
+            encoder.write_all(records).unwrap();
+            encoder.finish().unwrap()
+        }
+        Compression::Snappy => snap::raw::Encoder::new().compress_vec(records).unwrap(),
+        Compression::Lz4 => {
+            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            encoder.write_all(records).unwrap();
+            encoder.finish().unwrap()
+        }
+        Compression::Zstd => {
+            let mut out = vec![0; zstd_safe::compress_bound(records.len())];
+            let size = zstd_safe::compress(&mut out[..], records, 3).unwrap();
+            out.truncate(size);
+            out
+        }
+    };
+    // The length and the attributes; a walk does not check the CRC.
+    let mut out = [&batch[..HEADER_SIZE_BYTES], &records].concat();
+    let length = i32::try_from(out.len() - 12).unwrap();
+    out[8..12].copy_from_slice(&length.to_be_bytes());
+    out[22] = compression as u8;
+    out
+}
+
+fn walk(batch: &[u8]) -> i32 {
+    let mut walk = RecordsWalk::new(batch, u64::MAX).unwrap();
+    let (mut records_count, mut budget_bytes) = (0, usize::MAX);
+    loop {
+        match walk.step(&mut budget_bytes).unwrap() {
+            Step::Record(_) => records_count += 1,
+            Step::Paused => budget_bytes = usize::MAX,
+            Step::End => return records_count,
+        }
+    }
+}
+
+fn walks(criterion: &mut Criterion) {
+    for size_bytes in BATCH_SIZES_BYTES {
+        let batch = batch_of(size_bytes);
+        let mut group = criterion.benchmark_group(format!("walk-{}-KiB", size_bytes >> 10));
+        for compression in COMPRESSIONS {
+            let compressed = compressed(&batch, compression);
+            let ratio = batch.len() as f64 / compressed.len() as f64;
+            println!("{}: {} records, {ratio:.2}:1", compression.name(), walk(&compressed));
+            group.throughput(Throughput::Bytes(batch.len() as u64));
+            let id = BenchmarkId::from_parameter(compression.name());
+            group.bench_with_input(id, &compressed, |bencher, batch| bencher.iter(|| walk(batch)));
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, walks);
+criterion_main!(benches);
