@@ -58,7 +58,18 @@ pub enum SequenceError {
         /// Of the last record before it.
         last: i32,
     },
+    /// The producer is not known here, and a batch before this one was turned away.
+    #[error("sequence number {sequence} comes before {awaited}, which could not be taken")]
+    Early {
+        /// Of the batch's first record.
+        sequence: i32,
+        /// Of the batch that has to be sent again first.
+        awaited: i32,
+    },
 }
+
+/// So many producers may have been turned away with their first batch at a time.
+const AWAITED_MAX: usize = 1024;
 
 /// One batch, as it is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +119,10 @@ pub struct ProducerStates {
     staged: VecDeque<Staged>,
     /// How many of them each producer has.
     staged_counts: BTreeMap<ProducerId, usize>,
+    /// Of producers that are not known: the first number that was turned away, for example for want
+    /// of room. Otherwise a smaller batch behind it could become the first, as a producer that is
+    /// not known may begin with any number.
+    awaited: BTreeMap<ProducerId, (ProducerEpoch, i32)>,
 }
 
 impl ProducerStates {
@@ -118,8 +133,16 @@ impl ProducerStates {
             return Ok(None);
         }
         let Some((epoch, batches)) = self.recent(stamp.producer_id) else {
-            // Nothing is known: the state may have expired, so any number may come.
-            return Ok(None);
+            return match self.awaited.get(&stamp.producer_id) {
+                Some((epoch, awaited))
+                    if *epoch == stamp.producer_epoch && *awaited < stamp.base_sequence =>
+                {
+                    let (sequence, awaited) = (stamp.base_sequence, *awaited);
+                    Err(SequenceError::Early { sequence, awaited })
+                }
+                // The state may have expired, so any number may come.
+                _ => Ok(None),
+            };
         };
         let (theirs, batch) = (stamp.producer_epoch, Remembered::of(stamp));
         if theirs == epoch
@@ -148,6 +171,18 @@ impl ProducerStates {
         Err(SequenceError::OutOfOrder { sequence, last })
     }
 
+    /// Notes that a batch was new and could not be appended, so that those after it wait for it.
+    pub fn turn_away(&mut self, stamp: &BatchStamp) {
+        let id = stamp.producer_id;
+        if id <= ProducerId::NONE || self.recent(id).is_some() {
+            return;
+        }
+        if self.awaited.len() == AWAITED_MAX && !self.awaited.contains_key(&id) {
+            self.awaited.pop_first();
+        }
+        self.awaited.insert(id, (stamp.producer_epoch, stamp.base_sequence));
+    }
+
     /// Notes that a batch has been appended at this place of the log.
     pub fn stage(&mut self, index: LogIndex, stamp: &BatchStamp) {
         if stamp.producer_id <= ProducerId::NONE {
@@ -155,6 +190,7 @@ impl ProducerStates {
         }
         let last = self.staged.back();
         assert!(last.is_none_or(|last| last.index < index), "batches are staged in their order");
+        self.awaited.remove(&stamp.producer_id);
         *self.staged_counts.entry(stamp.producer_id).or_default() += 1;
         self.staged.push_back(Staged {
             index,

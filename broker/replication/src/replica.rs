@@ -332,7 +332,10 @@ impl Replica {
         }
         match self.log.admit(batch.bytes.len()) {
             Admission::Later => return None,
-            Admission::Refused(refused) => return Some(Err(refused.into())),
+            Admission::Refused(refused) => {
+                state.producers.turn_away(&self.stamp(batch));
+                return Some(Err(refused.into()));
+            }
             Admission::Now => {}
         }
         let (leader_epoch, stamp) = (state.leader_epoch, self.stamp(batch));

@@ -67,7 +67,9 @@ impl From<AppendRefused> for Failure {
                 ErrorCode::InvalidProducerEpoch
             }
             AppendRefused::Sequence(
-                SequenceError::NewEpoch { .. } | SequenceError::OutOfOrder { .. },
+                SequenceError::NewEpoch { .. }
+                | SequenceError::OutOfOrder { .. }
+                | SequenceError::Early { .. },
             ) => ErrorCode::OutOfOrderSequenceNumber,
             AppendRefused::TooLarge { .. } => ErrorCode::MessageTooLarge,
             AppendRefused::Log(

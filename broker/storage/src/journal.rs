@@ -239,15 +239,7 @@ impl Journal {
         position: u64,
     ) -> io::Result<()> {
         self.metrics.durable_flushes.add(1);
-        match self.options.flush_method {
-            FlushMethod::WriteDurably => {
-                file.write_all_at(data, position, WriteMode::Durable).await
-            }
-            FlushMethod::WriteThenFlush => {
-                file.write_all_at(data, position, WriteMode::Cached).await?;
-                file.sync_data().await
-            }
-        }
+        write_durably(self.options.flush_method, file, data, position).await
     }
 
     /// Notes the first error and tells everybody who waits (rule W9).
@@ -364,5 +356,21 @@ pub(crate) const fn index(stream: Durability) -> usize {
     match stream {
         Durability::Durable => 0,
         Durability::Relaxed => 1,
+    }
+}
+
+/// Writes and flushes.
+async fn write_durably(
+    method: FlushMethod,
+    file: &File,
+    data: bytes::Bytes,
+    position: u64,
+) -> io::Result<()> {
+    match method {
+        FlushMethod::WriteDurably => file.write_all_at(data, position, WriteMode::Durable).await,
+        FlushMethod::WriteThenFlush => {
+            file.write_all_at(data, position, WriteMode::Cached).await?;
+            file.sync_data().await
+        }
     }
 }

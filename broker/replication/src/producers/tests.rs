@@ -97,6 +97,22 @@ fn the_first_batch_of_an_unknown_producer_may_have_any_number() {
 }
 
 #[test]
+fn what_follows_on_a_first_batch_that_was_turned_away_waits_for_it() {
+    let mut appender = Appender::default();
+    appender.states.turn_away(&stamp(0, 3, 2, 0));
+    let early = SequenceError::Early { sequence: 5, awaited: 3 };
+    assert_eq!(appender.append(0, 5, 1), Err(early));
+    // A new session need not wait for the old one.
+    let mut other = Appender { states: appender.states.clone(), ..Appender::default() };
+    assert_eq!(other.append(1, 0, 1), Ok(None));
+    assert_eq!(appender.append(0, 3, 2), Ok(None));
+    assert_eq!(appender.append(0, 5, 1), Ok(None));
+    // Of a known producer the numbers say enough.
+    appender.states.turn_away(&stamp(0, 6, 1, 0));
+    assert_eq!(appender.append(0, 6, 1), Ok(None));
+}
+
+#[test]
 fn a_new_epoch_begins_with_zero_and_fences_the_old_one() {
     let mut producer = Appender::default();
     assert_eq!(producer.append(1, 0, 5), Ok(None));
@@ -225,7 +241,9 @@ proptest! {
             let found = verdict.map(|known| known.map(|known| known.base_offset.0));
             let found = found.map_err(|error| match error {
                 SequenceError::OldEpoch { .. } => 47,
-                SequenceError::NewEpoch { .. } | SequenceError::OutOfOrder { .. } => 45,
+                SequenceError::NewEpoch { .. }
+                | SequenceError::OutOfOrder { .. }
+                | SequenceError::Early { .. } => 45,
             });
             prop_assert_eq!(&found, &expected);
             if found == Ok(None) {

@@ -11,7 +11,7 @@ use runtime::{AlignedBuf, BLOCK_SIZE_BYTES, File, OpenOptions, WriteMode};
 
 use super::ring::{JournalFile, RecoveredStream, create_file, open_files};
 use super::walk::{Walk, WalkedFrame, Walker};
-use super::{Journal, index};
+use super::{Journal, index, write_durably};
 use crate::Durability;
 use crate::error::{Corruption, JournalStopped, StartError};
 use crate::format::commit::CommitHeader;
@@ -176,6 +176,11 @@ pub async fn read_journal(
     let mut corruptions: Vec<Corruption> =
         [&durable, &relaxed].into_iter().filter_map(|walk| walk.corruption.clone()).collect();
     let (logs, left) = replay_logs(&directory, number, &durable, &relaxed, &mut corruptions);
+    if corruptions.is_empty()
+        && let Some((last, blocks_count)) = durable.last_commit()
+    {
+        write_again(&durable_files, &last, blocks_count, options).await?;
+    }
     let streams = [
         recovered_stream(durable_files, &durable, &replay[0], options),
         recovered_stream(relaxed_files, &relaxed, &replay[1], options),
@@ -239,6 +244,28 @@ impl RecoveredJournal {
         journal.refuse_writes();
         (Rc::new(journal), logs)
     }
+}
+
+/// Rule 6.2: the last commit of the durable stream, with the same bytes.
+async fn write_again(
+    files: &[JournalFile],
+    commit: &Position,
+    blocks_count: u32,
+    options: &StoreOptions,
+) -> Result<(), StartError> {
+    let file = files.iter().find(|file| file.number == commit.file);
+    let file = file.expect("a commit was read from one of the files");
+    let position = u64::from(commit.block) * BLOCK_SIZE_BYTES as u64;
+    let size_bytes = blocks_count as usize * BLOCK_SIZE_BYTES;
+    let again = async {
+        let bytes = file.file.read_exact_at(position, size_bytes).await?.freeze();
+        write_durably(options.flush_method, &file.file, bytes, position).await
+    };
+    again.await.map_err(|source| StartError::Io {
+        action: "write",
+        path: file.path.clone(),
+        source,
+    })
 }
 
 async fn exists(directory: &Path) -> Result<bool, StartError> {

@@ -358,6 +358,11 @@ impl Walk {
         })
     }
 
+    /// The last commit that was read, and how many blocks it has.
+    pub(crate) fn last_commit(&self) -> Option<(Position, u32)> {
+        self.commits.last().map(|last| (*last, self.end.block - last.block))
+    }
+
     /// The files from a position on, oldest first, each with its generation.
     pub(crate) fn files_from(&self, position: &Position) -> VecDeque<(u32, u64)> {
         let mut used = VecDeque::from([(position.file, position.generation)]);

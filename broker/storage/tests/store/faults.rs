@@ -10,10 +10,13 @@ use model::Offset;
 use model::record_batch::BatchHeader;
 use runtime::sim::{Crash, Disk, Fate, Fault, OperationKind, Simulation};
 use runtime::{Neighbours, sim};
-use storage::{AppendError, Durability, JournalStopped, Log, LogListener, Store, StoreOptions};
+use storage::{
+    AppendError, Durability, FlushMethod, JournalStopped, Log, LogListener, Store, StoreOptions,
+};
 
 use crate::support::{
-    ALONE, DIRECTORY_ID, append, batch, flushed, partition, read_values, small_options, value, vote,
+    ALONE, DIRECTORY_ID, append, batch, flushed, open, partition, read_values, small_options,
+    value, vote,
 };
 
 fn options(boot: u8) -> StoreOptions {
@@ -204,6 +207,64 @@ fn w9_after_a_failed_write_or_flush_nothing_more_is_written_or_acknowledged() {
 }
 
 /// Appends until it is refused. Returns how many were admitted.
+/// 6.2: the kernel takes what a failed flush should have covered for clean, so another flush does
+/// not help.
+#[test]
+fn a_commit_whose_flush_failed_is_written_again_before_it_is_shown() {
+    let options = |boot| StoreOptions {
+        flush_method: FlushMethod::WriteThenFlush,
+        ..small_options(Path::new("/"), boot)
+    };
+    async fn append_and_flush(log: &Rc<Log>, number: u64) {
+        append(log, 1, &batch(&[&value(number, 3000)], 1)).await;
+        flushed(log, number + 1).await;
+    }
+    let open = move |boot| async move {
+        let (store, corruptions) = open(&options(boot), ALONE).await;
+        assert_eq!(corruptions, [], "nothing is lost");
+        store
+    };
+    let mut simulation = Simulation::new(3);
+    let machine = simulation.add_machine(Disk::new());
+    let fails = Rc::new(Cell::new(false));
+    let failing = fails.clone();
+    simulation.inject(move |operation| {
+        let is_flush = operation.kind == OperationKind::Sync && is_of_journal(operation.path);
+        if is_flush && failing.replace(false) {
+            return Fault::Error(ErrorKind::Other);
+        }
+        Fault::None
+    });
+    let first = move || async move {
+        let store = open(1).await;
+        let log = store.create(partition(0), Durability::Durable, vote(1), ALONE).await.unwrap();
+        append_and_flush(&log, 0).await;
+        fails.set(true);
+        append(&log, 1, &batch(&[&value(1, 3000)], 1)).await;
+        store.stopped().await;
+    };
+    let (process, mains) = simulation.start(machine, &Neighbours::new(1), vec![first]);
+    simulation.run_until(|| mains[0].is_ready());
+    simulation.crash(process, Crash::Kill, &mut Fate::everything());
+    // The record was not acknowledged; but it is found, and may be shown.
+    let second = move || async move {
+        let store = open(1).await;
+        let log = store.log(partition(0)).unwrap();
+        assert_eq!(read_values(&log, Offset(0), 1 << 20).await.len(), 2);
+        append_and_flush(&log, 2).await;
+    };
+    let (process, mains) = simulation.start(machine, &Neighbours::new(1), vec![second]);
+    simulation.run_until(|| mains[0].is_ready());
+    simulation.crash(process, Crash::PowerLoss, &mut Fate::everything());
+    let third = move || async move {
+        let store = open(2).await;
+        let log = store.log(partition(0)).unwrap();
+        assert_eq!(read_values(&log, Offset(0), 1 << 20).await.len(), 3);
+    };
+    let (_, mains) = simulation.start(machine, &Neighbours::new(1), vec![third]);
+    simulation.run_until(|| mains[0].is_ready());
+}
+
 async fn append_until_full(log: &Rc<Log>, from: u64) -> u64 {
     for n in from.. {
         let batch = batch(&[&value(n, 1000)], 1);
