@@ -380,7 +380,10 @@ impl Replica {
                 && let Some((batch, sender)) = state.waiting.pop_front()
             {
                 // What is known without the log goes before what the log says.
-                let result = self.check(&state, &batch).unwrap_or(Err(refused.into()));
+                let result = self.check(&state, &batch).unwrap_or_else(|| {
+                    state.producers.turn_away(&self.stamp(&batch));
+                    Err(refused.into())
+                });
                 sender.send(result);
                 continue;
             }

@@ -396,14 +396,32 @@ impl Log {
 
     /// Entries of the log, from memory or from disk: `from..to`, all of which it has.
     pub async fn entries(self: &Rc<Log>, from: u64, to: u64) -> io::Result<Vec<Entry>> {
-        let recent_from = self.state.borrow().recent_from;
-        let mut entries = Vec::new();
-        if from < recent_from.min(to) {
-            entries = read_records(&self.directory, from, recent_from.min(to)).await?;
-        }
-        let recent = self.recent_entries(from.max(recent_from));
+        let mut entries = self.written_entries(from, to, |_| true).await?;
+        let recent = self.recent_entries(from);
         entries.extend(recent.into_iter().take_while(|entry| entry.index.0 < to));
         Ok(entries)
+    }
+
+    /// Those of the entries `from..to` that are wanted and no longer in memory. While they are read,
+    /// a checkpoint may write more of them and forget them; so it is read on until memory has the
+    /// rest, in the step in which this returns.
+    async fn written_entries(
+        &self,
+        mut from: u64,
+        to: u64,
+        is_wanted: impl Fn(&Entry) -> bool,
+    ) -> io::Result<Vec<Entry>> {
+        const RECORDS_COUNT: u64 = 8192;
+        let mut entries = Vec::new();
+        loop {
+            let end = self.state.borrow().recent_from.min(to).min(from + RECORDS_COUNT);
+            if end <= from {
+                return Ok(entries);
+            }
+            let records = read_records(&self.directory, from, end).await?;
+            entries.extend(records.into_iter().filter(&is_wanted));
+            from = end;
+        }
     }
 
     /// What replication needs to go on: the applied state that was kept, and the entries after it.
@@ -417,23 +435,17 @@ impl Log {
     }
 
     async fn read_applied(self: &Rc<Log>) -> io::Result<RecoveredApplied> {
-        let (applied_count, has_stamps, entries_count) = {
+        let (applied_count, has_stamps) = {
             let state = self.state.borrow();
-            (state.applied_count, state.has_stamps, state.recent_from)
+            (state.applied_count, state.has_stamps)
         };
         let mut applied = RecoveredApplied { count: applied_count, ..RecoveredApplied::default() };
         if 0 < applied_count {
             applied.state = Some(read_applied(&self.directory, applied_count).await?);
         }
         if has_stamps {
-            const RECORDS_COUNT: u64 = 8192;
-            let mut from = applied_count;
-            while from < entries_count {
-                let to = entries_count.min(from + RECORDS_COUNT);
-                let records = read_records(&self.directory, from, to).await?;
-                applied.entries.extend(records.into_iter().filter(Entry::is_idempotent));
-                from = to;
-            }
+            let written = self.written_entries(applied_count, u64::MAX, Entry::is_idempotent);
+            applied.entries = written.await?;
             applied.entries.extend(self.recent_entries(applied_count));
         }
         Ok(applied)

@@ -103,3 +103,32 @@ fn a_log_that_is_removed_is_not_counted_any_more() {
         }
     });
 }
+
+/// A checkpoint moves entries from memory to disk while others read them.
+#[test]
+fn entries_are_all_read_while_a_checkpoint_moves_them() {
+    for seed in 0..100 {
+        sim::run(seed, Disk::new(), || async move {
+            let options = small_options(Path::new("/"), 1);
+            let (store, _) = open(&options, ALONE).await;
+            let created = store.create(partition(0), Durability::Durable, vote(1), ALONE);
+            let log = created.await.unwrap();
+            for n in 0..60 {
+                append(&log, 1, &idempotent_batch(&value(n, 300), n)).await;
+                if n % 20 == 9 {
+                    store.checkpoint().await.unwrap();
+                }
+            }
+            flushed(&log, 60).await;
+            let moving = store.clone();
+            let checkpoint = runtime::spawn(async move { moving.checkpoint().await.unwrap() });
+            runtime::sleep(Duration::from_micros(seed * 20)).await;
+            let applied = log.recovered_applied().await.unwrap();
+            let found: Vec<u64> = applied.entries.iter().map(|entry| entry.index.0).collect();
+            assert_eq!(found, (applied.count..60).collect::<Vec<u64>>());
+            let entries = log.entries(10, 50).await.unwrap();
+            assert_eq!(entries.len(), 40);
+            checkpoint.await;
+        });
+    }
+}
