@@ -34,8 +34,8 @@ use crate::time::Instant;
 pub use bug::{PlantedBug, has_bug};
 pub use disk::{Disk, Fate};
 pub(crate) use driver::SimDriver;
-use driver::Socket;
-pub use driver::{Fault, Operation, OperationKind};
+pub use driver::{BUFFER_OWNERSHIP, Fault, Operation, OperationKind};
+use driver::{Descriptors, Socket};
 use net::{Net, Packet, Sent, Waiter};
 
 /// A machine of the simulation.
@@ -110,12 +110,12 @@ impl World {
         }
     }
 
-    fn close_socket(&mut self, machine: usize, core: usize, socket: Socket) {
+    fn close_socket(&mut self, machine: usize, socket: Socket) {
         let (mut woken, mut sent) = (Vec::new(), Vec::new());
         let World { net, rng, now, .. } = self;
         match socket {
             Socket::Stream(end) => sent.extend(net.close(end, *now, rng, &mut woken)),
-            Socket::Listener(address) => {
+            Socket::Listener(address, core) => {
                 sent = net.close_listener(machine, core, address, *now, rng);
             }
         }
@@ -232,13 +232,14 @@ impl Simulation {
     {
         self.on_network(|net, now, rng, woken| net.power_on(machine.0, now, rng, woken));
         let mut handles = Vec::new();
+        let descriptors = Rc::new(RefCell::new(Descriptors::default()));
         let mut process = Process { machine, cores: Vec::new(), is_ended: false };
         for (id, main) in (0..).zip(mains) {
             let index = self.cores.len();
             let doorbell = &neighbours.doorbells[id as usize];
             doorbell.install(i32::try_from(index).expect("few cores"));
             let rng = self.world.borrow_mut().rng.fork();
-            let driver = SimDriver::new(self.world.clone(), index, machine.0);
+            let driver = SimDriver::new(self.world.clone(), index, machine.0, descriptors.clone());
             let core = Core::new(CoreId(id), Driver::Sim(driver), rng);
             let result = Rc::new(RefCell::new(None));
             let kept = result.clone();
@@ -271,7 +272,7 @@ impl Simulation {
         self.world.borrow_mut().net.cut(from.0, to.0);
     }
 
-    /// The link is as it was before it was cut.
+    /// The link is as it was before it was cut or slow.
     pub fn heal(&mut self, from: MachineId, to: MachineId) {
         self.on_network(|net, now, rng, woken| net.heal(from.0, to.0, now, rng, woken));
     }
@@ -429,6 +430,11 @@ impl Simulation {
     /// The disk of a machine as its processes see it.
     pub fn disk(&self, machine: MachineId) -> Disk {
         self.world.borrow().disks[machine.0].clone()
+    }
+
+    /// Changes a machine's disk behind its back.
+    pub fn change_disk(&mut self, machine: MachineId, change: impl FnOnce(&mut Disk)) {
+        change(&mut self.world.borrow_mut().disks[machine.0]);
     }
 
     /// How many operations have been submitted so far.

@@ -65,6 +65,9 @@ pub enum Fault {
     Slow(Duration),
 }
 
+/// What the simulation says when somebody has changed a buffer of an operation in flight.
+pub const BUFFER_OWNERSHIP: &str = "a buffer belongs to its operation until the completion";
+
 struct OpenFile {
     path: PathBuf,
     /// None for a directory.
@@ -74,7 +77,8 @@ struct OpenFile {
 
 #[derive(Clone, Copy)]
 pub(super) enum Socket {
-    Listener(SocketAddr),
+    /// Of one core.
+    Listener(SocketAddr, usize),
     Stream(EndId),
 }
 
@@ -87,49 +91,62 @@ pub(super) struct Pending {
     fingerprint: u32,
 }
 
+/// The descriptors of one process, which all its cores share.
+#[derive(Default)]
+pub(super) struct Descriptors {
+    files: BTreeMap<i32, OpenFile>,
+    sockets: BTreeMap<i32, Socket>,
+    /// Handed out so far; none is used twice.
+    count: i32,
+}
+
+impl Descriptors {
+    fn next(&mut self) -> Fd {
+        self.count += 1;
+        Fd(self.count)
+    }
+
+    /// None for directories, sockets and what is closed.
+    fn inode(&self, fd: Fd) -> Option<Inode> {
+        self.files.get(&fd.0).and_then(|file| file.inode)
+    }
+}
+
 pub(crate) struct SimDriver {
     world: Rc<RefCell<World>>,
     core: usize,
     machine: usize,
     slots: Slots<Pending>,
-    files: BTreeMap<i32, OpenFile>,
-    sockets: BTreeMap<i32, Socket>,
-    /// Descriptors handed out so far; none is used twice.
-    fds_count: i32,
+    descriptors: Rc<RefCell<Descriptors>>,
 }
 
 impl SimDriver {
-    pub(super) fn new(world: Rc<RefCell<World>>, core: usize, machine: usize) -> SimDriver {
-        SimDriver {
-            world,
-            core,
-            machine,
-            slots: Slots::new(),
-            files: BTreeMap::new(),
-            sockets: BTreeMap::new(),
-            fds_count: 0,
-        }
+    pub(super) fn new(
+        world: Rc<RefCell<World>>,
+        core: usize,
+        machine: usize,
+        descriptors: Rc<RefCell<Descriptors>>,
+    ) -> SimDriver {
+        SimDriver { world, core, machine, slots: Slots::new(), descriptors }
     }
 
     pub(crate) fn submit(&mut self, op: Op) -> Key {
         let mut world = self.world.borrow_mut();
         world.operations_count += 1;
         let number = world.operations_count;
-        let (kind, path) = self.describe(&op);
-        let fault = match (kind, world.inject.take()) {
-            (Some(kind), Some(mut inject)) => {
-                let fault = inject(&Operation { kind, path, number });
+        let fault = match world.inject.take() {
+            None => Fault::None,
+            Some(mut inject) => {
+                let (kind, path) = describe(&self.descriptors.borrow(), &op);
+                let path = &path;
+                let fault = kind.map(|kind| inject(&Operation { kind, path, number }));
                 world.inject = Some(inject);
-                fault
-            }
-            (_, inject) => {
-                world.inject = inject;
-                Fault::None
+                fault.unwrap_or(Fault::None)
             }
         };
         let flush_up_to = match &op {
             Op::Sync { fd, .. } => {
-                let inode = self.files.get(&fd.0).and_then(|file| file.inode);
+                let inode = self.descriptors.borrow().inode(*fd);
                 inode.map_or(0, |inode| world.disks[self.machine].last_write(inode))
             }
             _ => 0,
@@ -192,29 +209,21 @@ impl SimDriver {
     /// Performs the operation and hands its result over.
     pub(super) fn complete(&mut self, key: Key) {
         let (op, pending) = self.slots.in_flight(key);
-        assert_eq!(
-            fingerprint(op),
-            pending.fingerprint,
-            "a buffer belongs to its operation until the completion"
-        );
+        assert_eq!(fingerprint(op), pending.fingerprint, "{BUFFER_OWNERSHIP}");
         let (fault, flush_up_to) = (pending.fault, pending.flush_up_to);
         let mut world = self.world.borrow_mut();
         world.note(key.to_u64());
         let part = world.rng.next_u64();
-        let result = if is_of_sockets(op, &self.sockets) {
+        let mut descriptors = self.descriptors.borrow_mut();
+        let result = if is_of_sockets(op, &descriptors.sockets) {
             let waiter = Waiter { core: self.core, key };
             // Of what is abandoned, the cancellation may come too late.
             let is_abandoned = self.slots.is_abandoned(key);
             let (op, _) = self.slots.in_flight(key);
             let is_cancelled = is_abandoned && part & 1 == 0 && !matches!(op, Op::Close { .. });
-            let call = SocketCall {
-                world: &mut world,
-                machine: self.machine,
-                files: &self.files,
-                sockets: &mut self.sockets,
-                fds_count: &mut self.fds_count,
-                waiter,
-            };
+            let machine = self.machine;
+            let call =
+                SocketCall { world: &mut world, descriptors: &mut descriptors, machine, waiter };
             let tried = if is_cancelled { None } else { call.perform(op) };
             match tried {
                 Some(result) => result,
@@ -227,8 +236,9 @@ impl SimDriver {
             }
         } else {
             let disk = &mut world.disks[self.machine];
-            perform(disk, &mut self.files, &mut self.fds_count, op, flush_up_to, fault, part)
+            perform(disk, &mut descriptors, op, flush_up_to, fault, part)
         };
+        drop(descriptors);
         drop(world);
         if let Some(unwanted) = self.slots.complete(key, result) {
             self.discard(unwanted);
@@ -238,8 +248,9 @@ impl SimDriver {
     /// The kernel closes what a process leaves open when it dies, and tells the other sides.
     pub(super) fn close_sockets(&mut self) {
         let mut world = self.world.borrow_mut();
-        for socket in std::mem::take(&mut self.sockets).into_values() {
-            world.close_socket(self.machine, self.core, socket);
+        let sockets = std::mem::take(&mut self.descriptors.borrow_mut().sockets);
+        for socket in sockets.into_values() {
+            world.close_socket(self.machine, socket);
         }
     }
 
@@ -250,7 +261,7 @@ impl SimDriver {
         for op in self.slots.in_flight_ops() {
             match op {
                 Op::WriteAt { fd, data, position, .. } => {
-                    if let Some(inode) = self.files.get(&fd.0).and_then(|file| file.inode) {
+                    if let Some(inode) = self.descriptors.borrow().inode(*fd) {
                         let (mut landed, mut missed) = (false, false);
                         disk.write_some_sectors(inode, *position, data, || {
                             let keeps = fate.keeps();
@@ -262,14 +273,14 @@ impl SimDriver {
                     }
                 }
                 Op::Truncate { fd, size_bytes } => {
-                    if let Some(inode) = self.files.get(&fd.0).and_then(|file| file.inode)
+                    if let Some(inode) = self.descriptors.borrow().inode(*fd)
                         && fate.keeps()
                     {
                         disk.truncate(inode, *size_bytes);
                     }
                 }
                 Op::Allocate { fd, position, size_bytes } => {
-                    if let Some(inode) = self.files.get(&fd.0).and_then(|file| file.inode)
+                    if let Some(inode) = self.descriptors.borrow().inode(*fd)
                         && fate.keeps()
                     {
                         let _ = disk.allocate(inode, position + size_bytes);
@@ -290,32 +301,32 @@ impl SimDriver {
         lost
     }
 
-    fn describe<'a>(&'a self, op: &'a Op) -> (Option<OperationKind>, &'a Path) {
-        let path_of = |fd: &Fd| self.files.get(&fd.0).map_or(Path::new(""), |file| &file.path);
-        match op {
-            Op::Open { path, .. } => (Some(OperationKind::Open), path),
-            Op::ReadAt { fd, .. } => (Some(OperationKind::Read), path_of(fd)),
-            Op::WriteAt { fd, .. } => (Some(OperationKind::Write), path_of(fd)),
-            Op::Sync { fd, .. } => (Some(OperationKind::Sync), path_of(fd)),
-            Op::Allocate { fd, .. } | Op::Truncate { fd, .. } => {
-                (Some(OperationKind::Resize), path_of(fd))
-            }
-            Op::MakeDir { path }
-            | Op::ReadDir { path }
-            | Op::RemoveFile { path }
-            | Op::RemoveDir { path }
-            | Op::Rename { from: path, .. } => (Some(OperationKind::Names), path),
-            _ => (None, Path::new("")),
-        }
-    }
-
     fn discard(&mut self, completion: Completion) {
         let Ok(Output::Fd(fd) | Output::Accepted(fd, _)) = completion.result else { return };
-        self.files.remove(&fd.0);
-        if let Some(socket) = self.sockets.remove(&fd.0) {
-            self.world.borrow_mut().close_socket(self.machine, self.core, socket);
+        let mut descriptors = self.descriptors.borrow_mut();
+        descriptors.files.remove(&fd.0);
+        if let Some(socket) = descriptors.sockets.remove(&fd.0) {
+            self.world.borrow_mut().close_socket(self.machine, socket);
         }
     }
+}
+
+fn describe(descriptors: &Descriptors, op: &Op) -> (Option<OperationKind>, PathBuf) {
+    let path_of = |fd: &Fd| descriptors.files.get(&fd.0).map(|file| file.path.clone());
+    let (kind, path) = match op {
+        Op::Open { path, .. } => (OperationKind::Open, Some(path.clone())),
+        Op::ReadAt { fd, .. } => (OperationKind::Read, path_of(fd)),
+        Op::WriteAt { fd, .. } => (OperationKind::Write, path_of(fd)),
+        Op::Sync { fd, .. } => (OperationKind::Sync, path_of(fd)),
+        Op::Allocate { fd, .. } | Op::Truncate { fd, .. } => (OperationKind::Resize, path_of(fd)),
+        Op::MakeDir { path }
+        | Op::ReadDir { path }
+        | Op::RemoveFile { path }
+        | Op::RemoveDir { path }
+        | Op::Rename { from: path, .. } => (OperationKind::Names, Some(path.clone())),
+        _ => return (None, PathBuf::new()),
+    };
+    (Some(kind), path.unwrap_or_default())
 }
 
 fn latency_of(op: &Op, world: &mut World) -> Duration {
@@ -342,8 +353,7 @@ fn fingerprint(op: &Op) -> u32 {
 
 fn perform(
     disk: &mut Disk,
-    files: &mut BTreeMap<i32, OpenFile>,
-    fds_count: &mut i32,
+    descriptors: &mut Descriptors,
     op: &mut Op,
     flush_up_to: u64,
     fault: Fault,
@@ -353,13 +363,13 @@ fn perform(
         Fault::Error(kind) => Some(io::Error::from(kind)),
         _ => None,
     };
-    let file_of = |files: &BTreeMap<i32, OpenFile>, fd: &Fd| -> io::Result<(Inode, bool)> {
-        let file = files.get(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
+    let file_of = |descriptors: &Descriptors, fd: &Fd| -> io::Result<(Inode, bool)> {
+        let file = descriptors.files.get(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
         Ok((file.inode.ok_or(io::ErrorKind::IsADirectory)?, file.direct))
     };
     match op {
         Op::WriteAt { fd, data, position, mode } => {
-            let (inode, direct) = file_of(files, fd)?;
+            let (inode, direct) = file_of(descriptors, fd)?;
             check_alignment(direct, *position, data.len())?;
             if let Some(error) = failed {
                 let mut bits = part;
@@ -375,7 +385,7 @@ fn perform(
             Ok(Output::Count(size_bytes))
         }
         Op::Sync { fd, .. } => {
-            let file = files.get(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
+            let file = descriptors.files.get(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
             match (file.inode, failed) {
                 (Some(inode), None) => disk.flush(inode, flush_up_to),
                 (Some(inode), Some(error)) => {
@@ -390,32 +400,32 @@ fn perform(
         _ if failed.is_some() => Err(failed.expect("just seen")),
         Op::Open { path, options } => {
             let inode = disk.open(path, *options)?;
-            *fds_count += 1;
             let file = OpenFile { path: path.clone(), inode, direct: options.direct };
-            files.insert(*fds_count, file);
-            Ok(Output::Fd(Fd(*fds_count)))
+            let fd = descriptors.next();
+            descriptors.files.insert(fd.0, file);
+            Ok(Output::Fd(fd))
         }
         Op::Close { fd } => {
-            files.remove(&fd.0);
+            descriptors.files.remove(&fd.0);
             Ok(Output::Done)
         }
         Op::ReadAt { fd, buf, position } => {
-            let (inode, direct) = file_of(files, fd)?;
+            let (inode, direct) = file_of(descriptors, fd)?;
             check_alignment(direct, *position, buf.len())?;
             let size_bytes = transfer_size(fault, direct, buf.len(), part);
             Ok(Output::Count(disk.read(inode, *position, &mut buf[..size_bytes])))
         }
         Op::Allocate { fd, position, size_bytes } => {
-            let (inode, _) = file_of(files, fd)?;
+            let (inode, _) = file_of(descriptors, fd)?;
             disk.allocate(inode, *position + *size_bytes)?;
             Ok(Output::Done)
         }
         Op::Truncate { fd, size_bytes } => {
-            let (inode, _) = file_of(files, fd)?;
+            let (inode, _) = file_of(descriptors, fd)?;
             disk.truncate(inode, *size_bytes);
             Ok(Output::Done)
         }
-        Op::Size { fd } => Ok(Output::Size(disk.size_bytes(file_of(files, fd)?.0))),
+        Op::Size { fd } => Ok(Output::Size(disk.size_bytes(file_of(descriptors, fd)?.0))),
         Op::CachedBytes { range } => {
             // The kernel keeps what it likes.
             let all = part.is_multiple_of(3);
@@ -463,10 +473,8 @@ fn is_of_sockets(op: &Op, sockets: &BTreeMap<i32, Socket>) -> bool {
 /// An operation on a socket, with what it may touch.
 struct SocketCall<'a> {
     world: &'a mut World,
+    descriptors: &'a mut Descriptors,
     machine: usize,
-    files: &'a BTreeMap<i32, OpenFile>,
-    sockets: &'a mut BTreeMap<i32, Socket>,
-    fds_count: &'a mut i32,
     waiter: Waiter,
 }
 
@@ -496,8 +504,7 @@ impl SocketCall<'_> {
             let Socket::Stream(end) = self.socket(*socket)? else {
                 return Err(io::ErrorKind::InvalidInput.into());
             };
-            let file = self.files.get(&range.fd.0).and_then(|file| file.inode);
-            let inode = file.ok_or(io::ErrorKind::InvalidInput)?;
+            let inode = self.descriptors.inode(range.fd).ok_or(io::ErrorKind::InvalidInput)?;
             let mut bytes = vec![0; range.size_bytes];
             let size_bytes = self.world.disks[machine].read(inode, range.position, &mut bytes);
             bytes.truncate(size_bytes);
@@ -516,7 +523,7 @@ impl SocketCall<'_> {
             | Op::Readable { fd }
             | Op::Shutdown { fd } => match self.socket(*fd)? {
                 Socket::Stream(end) => Some(end),
-                Socket::Listener(_) => return Err(io::ErrorKind::InvalidInput.into()),
+                Socket::Listener(..) => return Err(io::ErrorKind::InvalidInput.into()),
             },
             _ => None,
         };
@@ -525,14 +532,14 @@ impl SocketCall<'_> {
         let output = match op {
             Op::Listen { address, shared_port } => {
                 let address = net.listen(machine, waiter.core, *address, *shared_port)?;
-                Some(Output::Fd(self.open(Socket::Listener(address))))
+                Some(Output::Fd(self.open(Socket::Listener(address, waiter.core))))
             }
             Op::LocalAddress { fd } => match self.socket(*fd)? {
-                Socket::Listener(address) => Some(Output::Address(address)),
+                Socket::Listener(address, _) => Some(Output::Address(address)),
                 Socket::Stream(_) => return Err(io::ErrorKind::InvalidInput.into()),
             },
             Op::Accept { fd } => {
-                let Socket::Listener(address) = self.socket(*fd)? else {
+                let Socket::Listener(address, _) = self.socket(*fd)? else {
                     return Err(io::ErrorKind::InvalidInput.into());
                 };
                 let accepted = self.world.net.accept(machine, address, waiter).transpose()?;
@@ -561,8 +568,9 @@ impl SocketCall<'_> {
                 Some(Output::Done)
             }
             Op::Close { fd } => {
-                let socket = self.sockets.remove(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
-                self.world.close_socket(machine, waiter.core, socket);
+                let sockets = &mut self.descriptors.sockets;
+                let socket = sockets.remove(&fd.0).ok_or(io::ErrorKind::InvalidInput)?;
+                self.world.close_socket(machine, socket);
                 Some(Output::Done)
             }
             _ => unreachable!("not an operation on a socket: {op:?}"),
@@ -571,13 +579,17 @@ impl SocketCall<'_> {
     }
 
     fn socket(&self, fd: Fd) -> io::Result<Socket> {
-        self.sockets.get(&fd.0).copied().ok_or_else(|| io::ErrorKind::InvalidInput.into())
+        self.descriptors
+            .sockets
+            .get(&fd.0)
+            .copied()
+            .ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
     fn open(&mut self, socket: Socket) -> Fd {
-        *self.fds_count += 1;
-        self.sockets.insert(*self.fds_count, socket);
-        Fd(*self.fds_count)
+        let fd = self.descriptors.next();
+        self.descriptors.sockets.insert(fd.0, socket);
+        fd
     }
 }
 

@@ -510,7 +510,9 @@ impl Net {
         rng: &mut Rng,
         woken: &mut Vec<Waiter>,
     ) -> Vec<Sent> {
-        let held = self.link(from, to).held.take().unwrap_or_default();
+        let link = self.link(from, to);
+        link.latency_max = LATENCY_MAX;
+        let held = link.held.take().unwrap_or_default();
         woken.append(&mut self.connecting);
         held.into_iter().filter_map(|packet| self.dispatch(packet, now, rng)).collect()
     }
