@@ -21,7 +21,8 @@
 //! each optional `nullable` with the versions in which it may be null, `tag` with its number if it
 //! is a tagged field (KIP-482), `ignorable`; then a default that is not the type's. The types are
 //! Rust's and `model`'s. What may be null is an `Option`; note that its default is Kafka's and so
-//! an *empty* string or array, unless the schema says `= None`.
+//! an *empty* string or array, unless the schema says `= None`. A struct that may be null has a
+//! byte before it that says whether it is.
 //!
 //! It becomes a plain struct with a `Default`, written and read at any of its versions:
 //! - A field that a version lacks reads as its default.

@@ -49,6 +49,20 @@ pub trait Value: Sized + PartialEq {
 
 /// What may be null.
 pub trait Nullable: Value {
+    /// The fewest bytes that any value or null takes.
+    fn nullable_size_bytes_min(format: Format) -> usize {
+        Self::size_bytes_min(format)
+    }
+
+    /// A value where null could be.
+    fn encode_not_null(
+        &self,
+        out: &mut Output,
+        format: Format,
+    ) -> Result<(), FieldError<EncodeFault>> {
+        self.encode(out, format)
+    }
+
     fn encode_null(out: &mut Output, format: Format);
 
     fn decode_nullable(
@@ -64,12 +78,12 @@ impl<T: Nullable> Value for Option<T> {
     }
 
     fn size_bytes_min(format: Format) -> usize {
-        T::size_bytes_min(format)
+        T::nullable_size_bytes_min(format)
     }
 
     fn encode(&self, out: &mut Output, format: Format) -> Result<(), FieldError<EncodeFault>> {
         match self {
-            Some(value) => value.encode(out, format),
+            Some(value) => value.encode_not_null(out, format),
             None => {
                 T::encode_null(out, format);
                 Ok(())
@@ -221,6 +235,24 @@ pub(crate) fn in_memory(length: u32) -> usize {
 
 fn length_size_bytes(format: Format) -> usize {
     if format.flexible { 1 } else { 4 }
+}
+
+// ---- Structs that may be null: a byte says whether they are.
+
+const NULL_STRUCT: i8 = -1;
+const STRUCT: i8 = 1;
+
+pub(crate) fn put_null_struct(out: &mut Output) {
+    out.put(&NULL_STRUCT.to_be_bytes());
+}
+
+pub(crate) fn put_is_struct(out: &mut Output) {
+    out.put(&STRUCT.to_be_bytes());
+}
+
+/// Reads what one of the above wrote. Kafka takes every negative number for null.
+pub(crate) fn is_struct(input: &mut Input<'_>) -> Result<bool, DecodeFault> {
+    Ok(0 <= i8::from_be_bytes(input.array()?))
 }
 
 // ---- Bytes. Only ever records, which is why they are passed on and not copied.

@@ -121,6 +121,35 @@ macro_rules! structure {
             }
         }
 
+        impl $crate::value::Nullable for $name {
+            fn nullable_size_bytes_min(_: $crate::value::Format) -> usize {
+                1
+            }
+
+            fn encode_not_null(
+                &self,
+                out: &mut $crate::output::Output,
+                format: $crate::value::Format,
+            ) -> Result<(), $crate::FieldError<$crate::EncodeFault>> {
+                $crate::value::put_is_struct(out);
+                $crate::value::Value::encode(self, out, format)
+            }
+
+            fn encode_null(out: &mut $crate::output::Output, _: $crate::value::Format) {
+                $crate::value::put_null_struct(out);
+            }
+
+            fn decode_nullable(
+                input: &mut $crate::input::Input<'_>,
+                format: $crate::value::Format,
+            ) -> Result<Option<$name>, $crate::FieldError<$crate::DecodeFault>> {
+                if $crate::value::is_struct(input)? {
+                    return <$name as $crate::value::Value>::decode(input, format).map(Some);
+                }
+                Ok(None)
+            }
+        }
+
         #[cfg(test)]
         impl $crate::testing::Arbitrary for $name {
             fn arbitrary(

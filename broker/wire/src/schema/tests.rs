@@ -8,7 +8,7 @@ use crate::Text;
 
 messages! {
     #[allow(unreachable_pub, reason = "what a schema defines is public")]
-    message Parcel: key 999, versions 0-9, flexible 5+ {
+    message Parcel: key 999, versions 0-10, flexible 5+ {
         weight: i16 [0+];
         sender: Option<Text> [1+, nullable 2+] = None;
         insured_for: i32 [2-3] = 100;
@@ -16,6 +16,7 @@ messages! {
         items: Vec<Item> [0+];
         stamps: Vec<i8> [5+, tag 0];
         label: Option<Text> [6+, nullable 6+, tag 1, ignorable] = None;
+        wrapping: Option<Item> [10+, nullable 10+] = None;
     }
 
     #[allow(unreachable_pub, reason = "what a schema defines is public")]
@@ -73,6 +74,7 @@ fn defaults_are_the_schemas() {
             items: [],
             stamps: [],
             label: None,
+            wrapping: None,
         }
     "#]]
     .assert_debug_eq(&Parcel::default());
@@ -137,6 +139,21 @@ fn null_needs_a_version_that_allows_it() {
         1,
         expect!["Parcel.sender: null is not allowed in version 1"],
     );
+}
+
+#[test]
+fn a_byte_says_whether_a_struct_is_null() {
+    let mut parcel = Parcel { sender: Some(Text::default()), ..Parcel::default() };
+    check(&parcel, 10, expect!["00 00 01 01 01 ff 00"]);
+    parcel.wrapping = Some(item("w", true));
+    check(&parcel, 10, expect!["00 00 01 01 01 01 02 77 01 00 01 01 00"]);
+    // Every negative number is null, every other is not.
+    let with = |byte: u8| [0, 0, 1, 1, 1, byte, 0];
+    assert_eq!(decode(&with(0x80), 10).unwrap().wrapping, None);
+    let empty = [0, 0, 1, 1, 1, 0, 1, 0, 0];
+    assert_eq!(decode(&empty, 10).unwrap().wrapping, Some(item("", false)));
+    check_refused(&with(1), 10, expect!["Item.name: null is not allowed in version 10"]);
+    check_refused(&[0, 0, 1, 1, 1], 10, expect!["Parcel.wrapping: 1 bytes needed, 0 left"]);
 }
 
 #[test]
