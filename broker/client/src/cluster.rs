@@ -143,6 +143,7 @@ fn is_harmless(api_key: ApiKey) -> bool {
             | ApiKey::InitProducerId
             | ApiKey::DescribeConfigs
             | ApiKey::DescribeCluster
+            | ApiKey::DescribeTopicPartitions
     )
 }
 

@@ -6,6 +6,7 @@ mod create_topics;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_topic_partitions;
 mod fetch;
 mod init_producer_id;
 mod list_offsets;
@@ -110,6 +111,9 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
         }
         Request::DescribeCluster(request) => {
             ready(respond(describe_cluster::handle(&core, &request).into()))
+        }
+        Request::DescribeTopicPartitions(request) => {
+            ready(respond(describe_topic_partitions::handle(&core, &request).into()))
         }
     })
 }

@@ -175,6 +175,7 @@ apis! {
     InitProducerId: InitProducerIdRequest => InitProducerIdResponse;
     DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse;
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse;
+    DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }
 
 impl ApiKey {
@@ -205,7 +206,8 @@ impl ApiKey {
             | ApiKey::DeleteTopics
             | ApiKey::InitProducerId
             | ApiKey::DescribeConfigs
-            | ApiKey::DescribeCluster => versions,
+            | ApiKey::DescribeCluster
+            | ApiKey::DescribeTopicPartitions => versions,
         }
     }
 }

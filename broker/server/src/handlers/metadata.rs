@@ -84,8 +84,13 @@ fn by_id(image: &ClusterImage, topic_id: TopicId) -> MetadataResponseTopic {
     }
 }
 
+/// Whether consumers' patterns leave it out.
+pub(super) fn is_internal(name: &str) -> bool {
+    INTERNAL_TOPICS.contains(&name)
+}
+
 /// Whether a topic could have this name.
-fn is_possible(name: &str) -> bool {
+pub(super) fn is_possible(name: &str) -> bool {
     coordinator::check_topic_name(name).is_ok()
 }
 
@@ -109,7 +114,7 @@ fn described(topic: &Arc<TopicImage>, broker: BrokerId) -> MetadataResponseTopic
         error_code: ErrorCode::None,
         name: Some(topic.name.clone()),
         topic_id: topic.id,
-        is_internal: INTERNAL_TOPICS.contains(&topic.name.as_str()),
+        is_internal: is_internal(&topic.name),
         partitions: partitions.collect(),
         ..Default::default()
     }

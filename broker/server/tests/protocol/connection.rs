@@ -8,9 +8,9 @@ use model::record_batch::{Compression, ProducerStamp};
 use wire::create_topics::CreatableTopic;
 use wire::produce::PartitionProduceData;
 use wire::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest, ErrorCode,
-    FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, Text,
-    decode_response,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest,
+    DescribeTopicPartitionsRequest, ErrorCode, FetchRequest, InitProducerIdRequest,
+    ListOffsetsRequest, MetadataRequest, ProduceRequest, Text, decode_response,
 };
 
 use crate::support::{Broker, Client, Directory, batch, compressed, now_ms, produce};
@@ -122,6 +122,10 @@ fn c2_c3_every_version_of_every_api_is_answered() {
                     let response = client.call(version, &DescribeClusterRequest::default());
                     assert_eq!(response.cluster_id.len(), 22);
                     assert_eq!(response.brokers[0].port, i32::from(broker.address.port()));
+                }
+                ApiKey::DescribeTopicPartitions => {
+                    let response = client.call(version, &DescribeTopicPartitionsRequest::default());
+                    assert_eq!(response.topics[0].name.as_ref().unwrap(), "every");
                 }
             }
         }

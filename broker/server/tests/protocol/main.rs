@@ -7,6 +7,7 @@
 mod support;
 
 mod connection;
+mod describe;
 mod fetch;
 mod list_offsets;
 mod produce;

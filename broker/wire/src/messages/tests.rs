@@ -20,7 +20,8 @@ macro_rules! for_every_message {
         for_every_message! { $check_request, $check_response;
             ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, ApiVersionsRequest,
             CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest,
-            DescribeConfigsRequest, DescribeClusterRequest
+            DescribeConfigsRequest, DescribeClusterRequest,
+            DescribeTopicPartitionsRequest
         }
     };
     ($check_request:ident, $check_response:ident; $($request:ident),*) => {

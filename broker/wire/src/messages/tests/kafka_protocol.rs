@@ -73,6 +73,7 @@ compare! {
     InitProducerIdRequest => InitProducerIdResponse;
     DescribeConfigsRequest => DescribeConfigsResponse;
     DescribeClusterRequest => DescribeClusterResponse;
+    DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }
 
 fn compare_requests<O, T>()
