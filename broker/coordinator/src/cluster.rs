@@ -1,5 +1,7 @@
 //! The cluster: its id, its topics, the producer ids that it has given out.
 
+mod partitions;
+
 use std::collections::BTreeMap;
 
 use model::{BrokerId, ProducerId, TopicId};
@@ -7,6 +9,8 @@ use model::{BrokerId, ProducerId, TopicId};
 use crate::record::ClusterRecord;
 use crate::topic_config::{ConfigError, TopicConfigs};
 use crate::topic_name::{self, NameError};
+
+pub use partitions::{MorePartitions, PartitionsRefused};
 
 /// Producer ids are given out in blocks, so that most need no record.
 const PRODUCER_IDS_COUNT: i64 = 1000;
@@ -167,7 +171,7 @@ impl ClusterState {
             let existing = self.topics[existing].name.clone();
             return Err(TopicRefused::Collides { name: name.clone(), existing });
         }
-        let partitions_count = self.decide_partitions(new, limits)?;
+        let partitions_count = self.decide_partitions_of_new(new, limits)?;
         let factor = new.replication_factor.unwrap_or(1);
         if factor != 1 {
             return Err(TopicRefused::ReplicationFactor { factor });
@@ -194,18 +198,25 @@ impl ClusterState {
         })
     }
 
-    fn decide_partitions(&self, new: &NewTopic, limits: &TopicLimits) -> Result<i32, TopicRefused> {
+    fn decide_partitions_of_new(
+        &self,
+        new: &NewTopic,
+        limits: &TopicLimits,
+    ) -> Result<i32, TopicRefused> {
         let count = match new.assignments.as_slice() {
             [] => new.partitions_count.unwrap_or(limits.partitions_default),
             assignments => check_assignments(new, assignments, limits.broker)?,
         };
-        let existing: i64 =
-            self.topics.values().map(|topic| i64::from(topic.partitions_count)).sum();
-        let limit = limits.partitions_max - existing;
+        let limit = limits.partitions_max - self.partitions_count();
         if count < 1 || limit < i64::from(count) {
             return Err(TopicRefused::Partitions { count: count.into(), limit: limit.max(0) });
         }
         Ok(count)
+    }
+
+    /// Of all topics together.
+    fn partitions_count(&self) -> i64 {
+        self.topics.values().map(|topic| i64::from(topic.partitions_count)).sum()
     }
 
     /// The record that deletes a topic, if there is one of this id.
@@ -246,6 +257,17 @@ impl ClusterState {
                 self.names.insert(name.clone(), *id);
                 self.collisions.insert(topic_name::collision_key(name), *id);
                 self.topics.insert(*id, topic);
+            }
+            ClusterRecord::TopicPartitions { id, partitions_count } => {
+                let Some(topic) = self.topics.get_mut(id) else {
+                    return Err(ReplayError(format!("topic {id} grows and never existed")));
+                };
+                let known = topic.partitions_count;
+                if *partitions_count <= known {
+                    let reason = format!("topic {id}: {partitions_count} partitions after {known}");
+                    return Err(ReplayError(reason));
+                }
+                topic.partitions_count = *partitions_count;
             }
             ClusterRecord::TopicDeleted { id } => {
                 let Some(topic) = self.topics.remove(id) else {

@@ -21,7 +21,8 @@ mod topic_config;
 mod topic_name;
 
 pub use cluster::{
-    ClusterState, NewTopic, ProducerIdBlock, ReplayError, Topic, TopicLimits, TopicRefused,
+    ClusterState, MorePartitions, NewTopic, PartitionsRefused, ProducerIdBlock, ReplayError, Topic,
+    TopicLimits, TopicRefused,
 };
 pub use record::{ClusterRecord, RecordError};
 pub use topic_config::{

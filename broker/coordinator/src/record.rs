@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use model::TopicId;
 use serde::{Deserialize, Serialize};
 
-/// The version that is written, and the highest that is read.
-const VERSION: u32 = 1;
+/// The highest version that is read. Each record is written with the first one that has it, so that
+/// an earlier broker reads what it can and says what it cannot.
+const VERSION: u32 = 2;
 
 /// A change of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +32,14 @@ pub enum ClusterRecord {
         replication_factor: i16,
         /// What is not as by default.
         configs: BTreeMap<String, String>,
+    },
+    /// A topic has more partitions than before.
+    TopicPartitions {
+        /// Its id.
+        #[serde(with = "topic_id")]
+        id: TopicId,
+        /// How many it has now.
+        partitions_count: i32,
     },
     /// A topic has been deleted.
     TopicDeleted {
@@ -77,8 +86,19 @@ struct Head {
 impl ClusterRecord {
     /// The record's value.
     pub fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(&Written { version: VERSION, record: self })
+        serde_json::to_vec(&Written { version: self.version(), record: self })
             .expect("strings and numbers can be written")
+    }
+
+    /// The first that has it.
+    fn version(&self) -> u32 {
+        match self {
+            ClusterRecord::Cluster { .. }
+            | ClusterRecord::Topic { .. }
+            | ClusterRecord::TopicDeleted { .. }
+            | ClusterRecord::ProducerIds { .. } => 1,
+            ClusterRecord::TopicPartitions { .. } => 2,
+        }
     }
 
     /// Reads it back.
@@ -122,6 +142,7 @@ mod tests {
                 replication_factor: 1,
                 configs: [("flush.messages".to_owned(), "1".to_owned())].into(),
             },
+            ClusterRecord::TopicPartitions { id, partitions_count: 7 },
             ClusterRecord::TopicDeleted { id },
             ClusterRecord::ProducerIds { next: 1000 },
         ]
@@ -139,6 +160,7 @@ mod tests {
         expect![[r#"
             {"version":1,"type":"cluster","cluster_id":"MkU3OEVBNTcwNTJENDM2Qk"}
             {"version":1,"type":"topic","name":"orders","id":"0000000000004000800000000000004d","partitions_count":3,"replication_factor":1,"configs":{"flush.messages":"1"}}
+            {"version":2,"type":"topic_partitions","id":"0000000000004000800000000000004d","partitions_count":7}
             {"version":1,"type":"topic_deleted","id":"0000000000004000800000000000004d"}
             {"version":1,"type":"producer_ids","next":1000}
         "#]]
@@ -147,9 +169,9 @@ mod tests {
 
     #[test]
     fn what_is_newer_or_damaged_is_told() {
-        let newer = br#"{"version":2,"type":"something","new":true}"#;
+        let newer = br#"{"version":3,"type":"something","new":true}"#;
         let error = ClusterRecord::decode(newer).unwrap_err();
-        assert!(matches!(error, RecordError::Newer { version: 2 }), "{error}");
+        assert!(matches!(error, RecordError::Newer { version: 3 }), "{error}");
         for record in records() {
             let bytes = record.encode();
             for size in 0..bytes.len() {

@@ -35,6 +35,10 @@ pub(crate) enum CoreRequest {
         validate_only: bool,
     },
     DeleteTopics(Vec<TopicId>),
+    CreatePartitions {
+        topics: Vec<coordinator::MorePartitions>,
+        validate_only: bool,
+    },
     ProducerIds,
 
     // To everybody.
@@ -72,6 +76,7 @@ pub(crate) enum CoreAnswer {
     Opened(Vec<Result<LeaderEpoch, Failure>>),
     Topics(Vec<Result<Arc<crate::image::TopicImage>, Failure>>),
     Deleted(Vec<Result<(), Failure>>),
+    Partitions(Vec<Result<(), Failure>>),
     ProducerIds(Result<coordinator::ProducerIdBlock, Failure>),
     Metrics(Box<CoreMetrics>),
     Plan(Arc<BootPlan>),

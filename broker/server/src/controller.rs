@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use coordinator::{ClusterRecord, ClusterState, NewTopic, ProducerIdBlock, TopicLimits};
+use coordinator::{
+    ClusterRecord, ClusterState, MorePartitions, NewTopic, ProducerIdBlock, TopicLimits,
+};
 use model::record_batch::{
     AppendRules, BatchBuilder, Batches, NewRecord, ProducerStamp, Records, validate_from_client,
 };
@@ -173,6 +175,52 @@ impl Controller {
                 Some(failure) => Err(failure.clone()),
                 None => Ok(image_of(id)),
             }
+        });
+        created.collect()
+    }
+
+    /// Gives topics more partitions, each for itself: one that is refused does not hinder the
+    /// others.
+    pub(crate) async fn create_partitions(
+        &self,
+        topics: Vec<MorePartitions>,
+        validate_only: bool,
+    ) -> Vec<Result<(), Failure>> {
+        let _turn = self.changing.take(1).await;
+        // Later topics of a request leave to the limit what the earlier ones take.
+        let mut state = self.state.borrow().clone();
+        let mut wanted = Vec::new();
+        let mut records = Vec::new();
+        let mut outcomes: Vec<Result<TopicId, Failure>> = Vec::with_capacity(topics.len());
+        for more in &topics {
+            let decided = state.decide_partitions(more, &self.limits);
+            outcomes.push(match decided {
+                Ok(record) => {
+                    let topic = state.topic_named(&more.topic).expect("it was decided on").clone();
+                    state.replay(&record).expect("what was decided can be replayed");
+                    records.push(record);
+                    let grown = state.topic(topic.id).expect("it was there");
+                    let new = partitions_of(grown).skip(partitions_of(&topic).count());
+                    wanted.extend(new.map(|partition| (spec_of(partition, &topic.configs), None)));
+                    Ok(topic.id)
+                }
+                Err(refused) => Err(refused.into()),
+            });
+        }
+        let without_id = |outcome: Result<TopicId, Failure>| outcome.map(drop);
+        if validate_only {
+            return outcomes.into_iter().map(without_id).collect();
+        }
+        if let Err(failure) = self.record(records).await {
+            let failed = |it: Result<TopicId, Failure>| it.and(Err(failure.clone()));
+            return outcomes.into_iter().map(failed).collect();
+        }
+        let failed = self.open_partitions(wanted).await;
+        self.install().await;
+        let created = outcomes.into_iter().map(|outcome| match failed.get(&outcome?) {
+            // They are counted, and are tried again; but they are not what was asked for.
+            Some(failure) => Err(failure.clone()),
+            None => Ok(()),
         });
         created.collect()
     }

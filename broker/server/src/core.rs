@@ -204,6 +204,12 @@ impl Core {
                 Ok(controller) => CoreAnswer::Deleted(controller.delete_topics(ids).await),
                 Err(text) => CoreAnswer::Failed(text),
             },
+            CoreRequest::CreatePartitions { topics, validate_only } => match self.controller() {
+                Ok(controller) => CoreAnswer::Partitions(
+                    controller.create_partitions(topics, validate_only).await,
+                ),
+                Err(text) => CoreAnswer::Failed(text),
+            },
             CoreRequest::ProducerIds => match self.controller() {
                 Ok(controller) => CoreAnswer::ProducerIds(controller.producer_ids().await),
                 Err(text) => CoreAnswer::Failed(text),

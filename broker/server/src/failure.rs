@@ -1,6 +1,6 @@
 //! What goes wrong, as Kafka's clients are told.
 
-use coordinator::{NameError, TopicRefused};
+use coordinator::{NameError, PartitionsRefused, TopicRefused};
 use model::codec::CodecError;
 use model::record_batch::BatchError;
 use replication::{AppendRefused, ReadRefused, SequenceError, WaitError};
@@ -132,6 +132,19 @@ impl From<TopicRefused> for Failure {
             TopicRefused::ReplicationFactor { .. } => ErrorCode::InvalidReplicationFactor,
             TopicRefused::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
             TopicRefused::Config(_) => ErrorCode::InvalidConfig,
+        };
+        Failure::new(code, refused)
+    }
+}
+
+impl From<PartitionsRefused> for Failure {
+    fn from(refused: PartitionsRefused) -> Failure {
+        let code = match &refused {
+            PartitionsRefused::UnknownTopic { .. } => ErrorCode::UnknownTopicOrPartition,
+            PartitionsRefused::NotMore { .. } | PartitionsRefused::TooMany { .. } => {
+                ErrorCode::InvalidPartitions
+            }
+            PartitionsRefused::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
         };
         Failure::new(code, refused)
     }

@@ -2,6 +2,7 @@
 
 mod api_versions;
 mod configs;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod describe_cluster;
@@ -98,6 +99,9 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
         }
         Request::CreateTopics(request) => {
             ready(respond(create_topics::handle(&core, request).await.into()))
+        }
+        Request::CreatePartitions(request) => {
+            ready(respond(create_partitions::handle(&core, request).await.into()))
         }
         Request::DeleteTopics(request) => {
             ready(respond(delete_topics::handle(&core, version, request).await.into()))

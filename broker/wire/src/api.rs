@@ -174,6 +174,7 @@ apis! {
     DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse;
     InitProducerId: InitProducerIdRequest => InitProducerIdResponse;
     DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse;
+    CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse;
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }
@@ -206,6 +207,7 @@ impl ApiKey {
             | ApiKey::DeleteTopics
             | ApiKey::InitProducerId
             | ApiKey::DescribeConfigs
+            | ApiKey::CreatePartitions
             | ApiKey::DescribeCluster
             | ApiKey::DescribeTopicPartitions => versions,
         }

@@ -9,10 +9,12 @@ pub mod create_topics;
 pub mod delete_topics;
 pub mod init_producer_id;
 pub mod describe_configs;
+pub mod create_partitions;
 pub mod describe_cluster;
 pub mod describe_topic_partitions;
 
 pub use api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+pub use create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse};
 pub use create_topics::{CreateTopicsRequest, CreateTopicsResponse};
 pub use delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse};
 pub use describe_cluster::{DescribeClusterRequest, DescribeClusterResponse};

@@ -99,6 +99,69 @@ fn assignments_name_each_partition_and_the_only_broker() {
 }
 
 #[test]
+fn partitions_become_more_and_never_fewer() {
+    let mut state = ClusterState::default();
+    create(&mut state, &named("t"), 1).unwrap();
+    create(&mut state, &named("other"), 2).unwrap();
+    let to = |topic: &str, partitions_count| MorePartitions {
+        topic: topic.to_owned(),
+        partitions_count,
+        assignments: None,
+    };
+    let decide =
+        |state: &ClusterState, more: &MorePartitions| state.decide_partitions(more, &LIMITS);
+    for count in [i32::MIN, -1, 0, 1, 2] {
+        let refused = PartitionsRefused::NotMore { topic: "t".to_owned(), count, existing: 2 };
+        assert_eq!(decide(&state, &to("t", count)), Err(refused));
+    }
+    let unknown = PartitionsRefused::UnknownTopic { topic: "u".to_owned() };
+    assert_eq!(decide(&state, &to("u", 5)), Err(unknown));
+    // The other topic has 2 of 100.
+    for (count, additional) in [(99, 97), (i32::MAX, i64::from(i32::MAX) - 2)] {
+        let refused = PartitionsRefused::TooMany { additional, limit: 96 };
+        assert_eq!(decide(&state, &to("t", count)), Err(refused));
+    }
+    let record = decide(&state, &to("t", 98)).unwrap();
+    assert_eq!(state.topic_named("t").unwrap().partitions_count, 2);
+    state.replay(&record).unwrap();
+    assert_eq!(state.topic_named("t").unwrap().partitions_count, 98);
+    assert_eq!(state.topic_named("other").unwrap().partitions_count, 2);
+    // Neither again, nor back, nor for what is not there.
+    assert!(state.replay(&record).is_err());
+    let id = TopicId::from_random(1);
+    assert!(state.replay(&ClusterRecord::TopicPartitions { id, partitions_count: 3 }).is_err());
+    let id = TopicId::from_random(3);
+    assert!(state.replay(&ClusterRecord::TopicPartitions { id, partitions_count: 3 }).is_err());
+}
+
+#[test]
+fn new_partitions_are_assigned_each_to_the_only_broker() {
+    let mut state = ClusterState::default();
+    create(&mut state, &named("t"), 1).unwrap();
+    let us = vec![BrokerId(1)];
+    let to_four = |assignments| MorePartitions {
+        topic: "t".to_owned(),
+        partitions_count: 4,
+        assignments: Some(assignments),
+    };
+    for (wrong, reason) in [
+        (vec![], "2 partitions would be added, and 0 are assigned"),
+        (vec![us.clone(); 4], "2 partitions would be added, and 4 are assigned"),
+        (vec![us.clone(), vec![]], "a partition is assigned to []: the only broker is 1"),
+        (
+            vec![us.clone(), vec![BrokerId(1), BrokerId(2)]],
+            "a partition is assigned to [1, 2]: the only broker is 1",
+        ),
+    ] {
+        let refused = state.decide_partitions(&to_four(wrong), &LIMITS).unwrap_err();
+        assert_eq!(refused.to_string(), reason);
+    }
+    let record = state.decide_partitions(&to_four(vec![us.clone(), us]), &LIMITS).unwrap();
+    state.replay(&record).unwrap();
+    assert_eq!(state.topic_named("t").unwrap().partitions_count, 4);
+}
+
+#[test]
 fn no_producer_id_is_given_out_twice() {
     let mut state = ClusterState::default();
     let mut given = std::collections::BTreeSet::new();
@@ -128,7 +191,7 @@ fn the_cluster_has_one_id() {
 proptest! {
     /// Whatever was decided can be replayed, also from its bytes, and leads to the same state.
     #[test]
-    fn what_is_decided_can_be_replayed(steps in prop::collection::vec((0_u8..6, 0_u8..3), 0..60)) {
+    fn what_is_decided_can_be_replayed(steps in prop::collection::vec((0_u8..6, 0_u8..5), 0..60)) {
         let mut state = ClusterState::default();
         let mut records = Vec::new();
         for (n, (name, action)) in (0_u128..).zip(steps) {
@@ -137,7 +200,14 @@ proptest! {
                 0 => state.decide_topic(&named(name), &LIMITS, TopicId::from_random(n)).ok(),
                 1 => state.topic_named(name).map(|topic| topic.id)
                     .and_then(|id| state.decide_deletion(id)),
-                _ => Some(state.decide_producer_ids().0),
+                2 => Some(state.decide_producer_ids().0),
+                more => {
+                    let existing = state.topic_named(name).map_or(0, |it| it.partitions_count);
+                    let partitions_count = existing + i32::from(more) - 3;
+                    let more =
+                        MorePartitions { topic: name.to_owned(), partitions_count, assignments: None };
+                    state.decide_partitions(&more, &LIMITS).ok()
+                }
             };
             if let Some(record) = record {
                 state.replay(&record).unwrap();

@@ -104,6 +104,12 @@ fn c2_c3_every_version_of_every_api_is_answered() {
                 ApiKey::CreateTopics => {
                     crate::topics::create_and_delete_at(&mut client, version, 6)
                 }
+                ApiKey::CreatePartitions => {
+                    let count = 2 + i32::from(version);
+                    let more = crate::partitions::more("every", count);
+                    let response = client.call(version, &crate::partitions::request(vec![more]));
+                    assert_eq!(response.results[0].error_code, ErrorCode::None);
+                }
                 ApiKey::DeleteTopics => {
                     crate::topics::create_and_delete_at(&mut client, 7, version)
                 }

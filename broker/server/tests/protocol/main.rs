@@ -10,5 +10,6 @@ mod connection;
 mod describe;
 mod fetch;
 mod list_offsets;
+mod partitions;
 mod produce;
 mod topics;

@@ -72,6 +72,7 @@ compare! {
     DeleteTopicsRequest => DeleteTopicsResponse;
     InitProducerIdRequest => InitProducerIdResponse;
     DescribeConfigsRequest => DescribeConfigsResponse;
+    CreatePartitionsRequest => CreatePartitionsResponse;
     DescribeClusterRequest => DescribeClusterResponse;
     DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }
