@@ -141,6 +141,7 @@ fn is_harmless(api_key: ApiKey) -> bool {
             | ApiKey::Metadata
             | ApiKey::ApiVersions
             | ApiKey::InitProducerId
+            | ApiKey::OffsetForLeaderEpoch
             | ApiKey::DescribeConfigs
             | ApiKey::DescribeCluster
             | ApiKey::DescribeTopicPartitions

@@ -29,6 +29,6 @@ pub use membership::Membership;
 pub use producers::{Duplicate, ProducerStates, SequenceError, SnapshotError};
 pub use progress::Progress;
 pub use replica::{
-    Append, AppendRefused, Appended, Batch, ElectionError, Isolation, ReadFrom, ReadRefused,
-    Replica, WaitError,
+    Append, AppendRefused, Appended, Batch, ElectionError, EpochEnd, Isolation, ReadFrom,
+    ReadRefused, Replica, WaitError,
 };

@@ -135,6 +135,16 @@ pub struct ReadFrom {
     pub isolation: Isolation,
 }
 
+/// Where the records of a leader epoch end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The largest epoch with records that is not larger than the one asked for; that one itself
+    /// if no such record is left.
+    pub leader_epoch: LeaderEpoch,
+    /// After the last of them.
+    pub end_offset: Offset,
+}
+
 /// Why nothing was read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadRefused {
@@ -447,6 +457,49 @@ impl Replica {
         let outcome = self.log.read(&request);
         self.note_busy(started);
         Ok(outcome?)
+    }
+
+    /// Where the records of a leader epoch end, for readers who want to know whether what they have
+    /// read is still what the log has (KIP-320). None of an epoch that is not known here.
+    pub async fn epoch_end(
+        &self,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<Option<EpochEnd>, ReadError> {
+        let ours = self.state.borrow().leader_epoch;
+        if leader_epoch == LeaderEpoch::NONE || ours < leader_epoch {
+            return Ok(None);
+        }
+        if leader_epoch == ours {
+            let end_offset = self.progress().log_end;
+            return Ok(Some(EpochEnd { leader_epoch, end_offset }));
+        }
+        let found = self.log.epoch_end(leader_epoch).await?;
+        Ok(Some(EpochEnd {
+            leader_epoch: found.leader_epoch.unwrap_or(leader_epoch),
+            end_offset: found.end_offset,
+        }))
+    }
+
+    /// Where the log of a reader that has read up to `from`, and records of `last_epoch` last, parts
+    /// from this one. None if it does not.
+    pub async fn divergence(
+        &self,
+        from: &ReadFrom,
+        last_epoch: LeaderEpoch,
+    ) -> Result<Option<EpochEnd>, ReadRefused> {
+        self.check_epoch(from.leader_epoch)?;
+        let end = self.epoch_end(last_epoch).await?;
+        let Progress { log_start, log_end, .. } = self.progress();
+        match end {
+            Some(end) if log_start <= from.offset => {
+                let is_apart = end.leader_epoch < last_epoch || end.end_offset < from.offset;
+                Ok(is_apart.then_some(end))
+            }
+            Some(_) | None => {
+                let requested = from.offset;
+                Err(ReadError::OutOfRange { requested, log_start, log_end }.into())
+            }
+        }
     }
 
     /// The offset at which readers stop.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,8 +15,8 @@ use model::{
     TopicId, TopicPartition,
 };
 use replication::{
-    AppendRefused, Appended, Batch, Isolation, Membership, ReadFrom, ReadRefused, Replica,
-    SequenceError, WaitError,
+    AppendRefused, Appended, Batch, EpochEnd, Isolation, Membership, ReadFrom, ReadRefused,
+    Replica, SequenceError, WaitError,
 };
 use runtime::Neighbours;
 use runtime::sim::{self, Disk, Fault, OperationKind, Simulation};
@@ -278,6 +279,130 @@ fn deleted_records_are_not_read_also_after_a_restart() {
         assert_eq!(replica.progress().log_start, Offset(4));
         assert_eq!(replica.delete_records(Offset(400)).await.unwrap(), Offset(10));
     });
+}
+
+/// What Kafka's leaders remember of epochs, and what they make of it: `LeaderEpochFileCache`.
+#[derive(Clone, Debug, Default)]
+struct KafkaEpochs(BTreeMap<i32, i64>);
+
+impl KafkaEpochs {
+    fn assign(&mut self, epoch: i32, start: i64) {
+        self.0.retain(|known, known_start| *known < epoch && *known_start < start);
+        self.0.insert(epoch, start);
+    }
+
+    fn truncate_from_start(&mut self, log_start: i64) {
+        let gone = self.0.iter().filter(|(_, start)| **start <= log_start);
+        let Some(last) = gone.map(|(epoch, _)| *epoch).next_back() else { return };
+        self.0.retain(|epoch, _| last <= *epoch);
+        self.0.insert(last, log_start);
+    }
+
+    /// -1 and -1 if it is undefined.
+    fn end_offset_for(&self, requested: i32, log_end: i64) -> (i32, i64) {
+        let latest = self.0.keys().next_back().copied();
+        let higher = self.0.range(requested + 1..).next();
+        match (requested, higher) {
+            (-1, _) => (-1, -1),
+            (requested, _) if latest == Some(requested) => (requested, log_end),
+            (_, None) => (-1, -1),
+            (requested, Some((_, end))) => match self.0.range(..=requested).next_back() {
+                None => (requested, *end),
+                Some((floor, _)) => (*floor, *end),
+            },
+        }
+    }
+}
+
+/// Over lives, checkpoints and deleted records: the log's entries tell what Kafka's file of epochs
+/// would.
+#[test]
+fn the_ends_of_epochs_are_those_that_kafka_would_tell() {
+    let mut questions_count = 0;
+    for seed in 0..30 {
+        let (mut disk, mut kafka) = (Disk::new(), KafkaEpochs::default());
+        let mut count = 0;
+        for life in 0..12 {
+            let mut epochs = kafka.clone();
+            ((epochs, count), disk) = sim::run(seed * 100 + life, disk, move || async move {
+                let (store, replica) = open().await;
+                let epoch = replica.leader().unwrap().0;
+                epochs.assign(epoch, replica.progress().log_end.0);
+                for _ in 0..runtime::with_rng(|rng| rng.below(4)) {
+                    let (records, size_bytes) =
+                        runtime::with_rng(|rng| (1 + rng.index(3), rng.index(2000)));
+                    let batch = batch_of(ProducerStamp::NONE, &vec![7; size_bytes], records);
+                    let appended = replica.append(batch).await.unwrap();
+                    flushed(&replica, appended).await;
+                    match runtime::with_rng(|rng| rng.below(6)) {
+                        0 => store.checkpoint().await.unwrap(),
+                        1 => {
+                            let end = replica.progress().log_end.0.unsigned_abs();
+                            let before = runtime::with_rng(|rng| rng.below(end)).cast_signed();
+                            let log_start = replica.delete_records(Offset(before)).await.unwrap();
+                            epochs.truncate_from_start(log_start.0);
+                        }
+                        _ => {}
+                    }
+                }
+                let log_end = replica.progress().log_end.0;
+                let mut count = count;
+                for requested in -3..epoch + 3 {
+                    let found = replica.epoch_end(LeaderEpoch(requested)).await.unwrap();
+                    let found = found.map_or((-1, -1), |it| (it.leader_epoch.0, it.end_offset.0));
+                    let expected = epochs.end_offset_for(requested, log_end);
+                    assert_eq!(found, expected, "epoch {requested} of {epochs:?}, {log_end}");
+                    count += 1;
+                }
+                (epochs, count)
+            });
+            kafka = epochs;
+        }
+        questions_count += count;
+    }
+    assert!(1000 < questions_count, "{questions_count} questions");
+}
+
+#[test]
+fn a_reader_whose_log_is_another_is_told_where_they_part() {
+    let mut disk = Disk::new();
+    for life in 0..3 {
+        (_, disk) = sim::run(life, disk, move || async move {
+            let (_store, replica) = open().await;
+            // Epochs 0 and 2 have two records each, epoch 1 has none.
+            for _ in 0..if life == 1 { 0 } else { 2 } {
+                let appended = replica.append(plain(b"x")).await.unwrap();
+                flushed(&replica, appended).await;
+            }
+            if life < 2 {
+                return;
+            }
+            replica.delete_records(Offset(1)).await.unwrap();
+            let end = |leader_epoch, end_offset| EpochEnd {
+                leader_epoch: LeaderEpoch(leader_epoch),
+                end_offset: Offset(end_offset),
+            };
+            for (offset, last_epoch, expected) in [
+                (1, 0, None),
+                (2, 0, None),
+                (3, 0, Some(end(0, 2))),
+                (2, 1, Some(end(0, 2))),
+                (4, 2, None),
+                (5, 2, Some(end(2, 4))),
+            ] {
+                let found = replica.divergence(&read_from(offset), LeaderEpoch(last_epoch)).await;
+                assert_eq!(found.unwrap(), expected, "{offset} after epoch {last_epoch}");
+            }
+            for (offset, last_epoch) in [(0, 0), (2, 3), (2, -1)] {
+                let found = replica.divergence(&read_from(offset), LeaderEpoch(last_epoch)).await;
+                let error = found.unwrap_err();
+                assert!(matches!(error, ReadRefused::Log(ReadError::OutOfRange { .. })), "{error}");
+            }
+            let believed = ReadFrom { leader_epoch: LeaderEpoch(1), ..read_from(2) };
+            let error = replica.divergence(&believed, LeaderEpoch(0)).await.unwrap_err();
+            assert!(matches!(error, ReadRefused::Fenced { .. }), "{error}");
+        });
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicId, TopicPartition};
-use replication::{Batch, Isolation, ReadFrom};
+use replication::{Batch, EpochEnd, Isolation, ReadFrom};
 use storage::{LogOptions, RecoveredLog, Slice};
 
 use crate::boot::{BootPlan, FoundLogs};
@@ -21,6 +21,7 @@ pub(crate) enum CoreRequest {
     Watch(WatchCall),
     Unwatch(WatchId),
     FindOffsets(Vec<OffsetQuery>),
+    FindEpochEnds(Vec<EpochQuery>),
     OpenPartitions(Vec<PartitionSpec>),
     RemovePartitions(Vec<TopicPartition>),
     /// Logs whose topics are not there are removed.
@@ -73,6 +74,7 @@ pub(crate) enum CoreAnswer {
     Appended(Vec<Result<AppendOutcome, Failure>>),
     Read(Vec<Result<ReadResult, Failure>>),
     Offsets(Vec<Result<FoundOffset, Failure>>),
+    EpochEnds(Vec<Result<Option<EpochEnd>, Failure>>),
     Opened(Vec<Result<LeaderEpoch, Failure>>),
     Topics(Vec<Result<Arc<crate::image::TopicImage>, Failure>>),
     Deleted(Vec<Result<(), Failure>>),
@@ -138,6 +140,8 @@ pub(crate) struct ReadCall {
 pub(crate) struct PartitionRead {
     pub(crate) partition: TopicPartition,
     pub(crate) from: ReadFrom,
+    /// Of the last record that the reader has; [`LeaderEpoch::NONE`] if it does not say.
+    pub(crate) last_epoch: LeaderEpoch,
 }
 
 #[derive(Debug)]
@@ -146,6 +150,8 @@ pub(crate) struct ReadResult {
     pub(crate) high_watermark: Offset,
     pub(crate) last_stable: Offset,
     pub(crate) slices: Vec<Slice>,
+    /// Where the reader's log parts from this one; then nothing was read.
+    pub(crate) divergence: Option<EpochEnd>,
 }
 
 impl ReadResult {
@@ -176,6 +182,15 @@ pub(crate) struct OffsetQuery {
     pub(crate) leader_epoch: LeaderEpoch,
     pub(crate) isolation: Isolation,
     pub(crate) place: OffsetPlace,
+}
+
+/// Which epoch's end is wanted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EpochQuery {
+    pub(crate) partition: TopicPartition,
+    /// The leader's, as the client knows it.
+    pub(crate) believed_epoch: LeaderEpoch,
+    pub(crate) leader_epoch: LeaderEpoch,
 }
 
 /// Which offset is wanted.

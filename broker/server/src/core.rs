@@ -162,6 +162,7 @@ impl Core {
                 reply.send(CoreAnswer::Done);
             }
             CoreRequest::FindOffsets(queries) => self.owner().find_offsets(queries, reply),
+            CoreRequest::FindEpochEnds(queries) => self.owner().find_epoch_ends(queries, reply),
             CoreRequest::Install(image) => {
                 *self.image.borrow_mut() = image;
                 reply.send(CoreAnswer::Done);

@@ -12,6 +12,7 @@ mod fetch;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_for_leader_epoch;
 mod produce;
 
 use std::future::Future;
@@ -93,6 +94,9 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
                 async move { respond(list_offsets::handle(&core, version, request).await.into()) },
             )
         }
+        Request::OffsetForLeaderEpoch(request) => Box::pin(async move {
+            respond(offset_for_leader_epoch::handle(&core, request).await.into())
+        }),
         // Before anything that comes after them on the connection.
         Request::Metadata(request) => {
             ready(respond(metadata::handle(&core, version, request).await.into()))

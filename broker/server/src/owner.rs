@@ -6,14 +6,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use model::{BrokerId, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
-use replication::{Append, Isolation, ReadFrom, Replica};
+use replication::{Append, EpochEnd, Isolation, ReadFrom, Replica};
 use runtime::{JoinHandle, Reply};
 use storage::{ColdRead, Durability, ReadOutcome, Slice, Store, Vote};
 use wire::ErrorCode;
 
 use crate::call::{
-    AckWait, AppendCall, AppendOutcome, CoreAnswer, FoundOffset, OffsetPlace, OffsetQuery,
-    PartitionRead, PartitionSpec, ReadCall, ReadResult, WatchCall, WatchId,
+    AckWait, AppendCall, AppendOutcome, CoreAnswer, EpochQuery, FoundOffset, OffsetPlace,
+    OffsetQuery, PartitionRead, PartitionSpec, ReadCall, ReadResult, WatchCall, WatchId,
 };
 use crate::failure::Failure;
 use crate::image::ClusterImage;
@@ -99,8 +99,8 @@ impl Owner {
     pub(crate) fn read(self: &Rc<Self>, call: ReadCall, reply: Reply<CoreAnswer>) {
         let ReadCall { reads, bytes_max } = call;
         let mut reading = Reading { results: Vec::new(), left_bytes: bytes_max, is_first: true };
-        let mut reads = reads.into_iter();
-        while let Some(read) = reads.next() {
+        let mut reads = reads.into_iter().peekable();
+        while let Some(read) = reads.next_if(|read| read.last_epoch == LeaderEpoch::NONE) {
             match self.read_one(&read, &reading) {
                 Err(failure) => reading.results.push(Err(failure)),
                 Ok((replica, ReadOutcome::Ready(slices))) => {
@@ -117,11 +117,31 @@ impl Owner {
                 }
             }
         }
-        reply.send(CoreAnswer::Read(reading.results));
+        if reads.peek().is_none() {
+            reply.send(CoreAnswer::Read(reading.results));
+            return;
+        }
+        let owner = self.clone();
+        runtime::spawn(async move {
+            owner.read_rest(&mut reading, reads).await;
+            reply.send(CoreAnswer::Read(reading.results));
+        });
     }
 
     async fn read_rest(&self, reading: &mut Reading, reads: impl Iterator<Item = PartitionRead>) {
         for read in reads {
+            match self.find_divergence(&read).await {
+                Ok(None) => {}
+                Ok(Some((replica, end))) => {
+                    let divergence = Some(end);
+                    reading.push(ReadResult { divergence, ..result_of(&replica, Vec::new()) });
+                    continue;
+                }
+                Err(failure) => {
+                    reading.results.push(Err(failure));
+                    continue;
+                }
+            }
             match self.read_one(&read, reading) {
                 Err(failure) => reading.results.push(Err(failure)),
                 Ok((replica, ReadOutcome::Ready(slices))) => {
@@ -130,6 +150,18 @@ impl Owner {
                 Ok((replica, ReadOutcome::Cold(cold))) => reading.push_cold(&replica, cold).await,
             }
         }
+    }
+
+    async fn find_divergence(
+        &self,
+        read: &PartitionRead,
+    ) -> Result<Option<(Rc<Replica>, EpochEnd)>, Failure> {
+        if read.last_epoch == LeaderEpoch::NONE {
+            return Ok(None);
+        }
+        let replica = self.replica(read.partition)?;
+        let end = replica.divergence(&read.from, read.last_epoch).await?;
+        Ok(end.map(|end| (replica, end)))
     }
 
     fn read_one(
@@ -229,6 +261,27 @@ impl Owner {
                 leader_epoch: LeaderEpoch::NONE,
             },
         })
+    }
+
+    pub(crate) fn find_epoch_ends(
+        self: &Rc<Self>,
+        queries: Vec<EpochQuery>,
+        reply: Reply<CoreAnswer>,
+    ) {
+        let owner = self.clone();
+        runtime::spawn(async move {
+            let mut found = Vec::with_capacity(queries.len());
+            for query in queries {
+                found.push(owner.find_epoch_end(query).await);
+            }
+            reply.send(CoreAnswer::EpochEnds(found));
+        });
+    }
+
+    async fn find_epoch_end(&self, query: EpochQuery) -> Result<Option<EpochEnd>, Failure> {
+        let replica = self.replica(query.partition)?;
+        replica.check_epoch(query.believed_epoch)?;
+        Ok(replica.epoch_end(query.leader_epoch).await?)
     }
 
     // ---- Partitions come and go.
@@ -362,6 +415,7 @@ fn result_of(replica: &Replica, slices: Vec<Slice>) -> ReadResult {
         high_watermark: progress.high_watermark,
         last_stable: progress.last_stable,
         slices,
+        divergence: None,
     }
 }
 

@@ -28,8 +28,8 @@ pub use journal::recovery::{
     DirectoryId, FoundJournals, RecoveredJournal, find_journals, read_journal,
 };
 pub use log::{
-    Admission, AppliedState, ColdRead, FileSlice, Found, Log, LogEnds, LogListener, LogOptions,
-    ReadOutcome, ReadRequest, RecoveredApplied, RecoveredLog, Slice,
+    Admission, AppliedState, ColdRead, EpochEnd, FileSlice, Found, Log, LogEnds, LogListener,
+    LogOptions, ReadOutcome, ReadRequest, RecoveredApplied, RecoveredLog, Slice,
 };
 pub use metrics::{Counter, Durations, Metrics, StreamMetrics};
 pub use options::{FlushMethod, StoreOptions};

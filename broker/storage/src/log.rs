@@ -41,7 +41,7 @@ use tail::{Ordinal, Place, Tail};
 
 pub use admission::Admission;
 pub(crate) use base::IDLE_CARRY_BYTES_MAX;
-pub use read::{ColdRead, FileSlice, Found, ReadOutcome, ReadRequest, Slice};
+pub use read::{ColdRead, EpochEnd, FileSlice, Found, ReadOutcome, ReadRequest, Slice};
 pub(crate) use recovered::OpenLog;
 pub use recovered::{RecoveredApplied, RecoveredLog};
 pub(crate) use write::DELETED;

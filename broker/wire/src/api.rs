@@ -173,6 +173,7 @@ apis! {
     CreateTopics: CreateTopicsRequest => CreateTopicsResponse;
     DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse;
     InitProducerId: InitProducerIdRequest => InitProducerIdResponse;
+    OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
     DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse;
     CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse;
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse;
@@ -206,6 +207,7 @@ impl ApiKey {
             | ApiKey::CreateTopics
             | ApiKey::DeleteTopics
             | ApiKey::InitProducerId
+            | ApiKey::OffsetForLeaderEpoch
             | ApiKey::DescribeConfigs
             | ApiKey::CreatePartitions
             | ApiKey::DescribeCluster

@@ -8,6 +8,7 @@ pub mod api_versions;
 pub mod create_topics;
 pub mod delete_topics;
 pub mod init_producer_id;
+pub mod offset_for_leader_epoch;
 pub mod describe_configs;
 pub mod create_partitions;
 pub mod describe_cluster;
@@ -26,6 +27,7 @@ pub use fetch::{FetchRequest, FetchResponse};
 pub use init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub use list_offsets::{ListOffsetsRequest, ListOffsetsResponse};
 pub use metadata::{MetadataRequest, MetadataResponse};
+pub use offset_for_leader_epoch::{OffsetForLeaderEpochRequest, OffsetForLeaderEpochResponse};
 pub use produce::{ProduceRequest, ProduceResponse};
 
 #[cfg(test)]

@@ -5,11 +5,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use model::{Offset, TopicPartition};
-use replication::{Isolation, ReadFrom};
+use replication::{EpochEnd, Isolation, ReadFrom};
 use runtime::sync::budget::Share;
 use runtime::{CoreId, Instant};
 use storage::{FileSlice, Slice};
-use wire::fetch::{FetchPartition, FetchableTopicResponse, PartitionData};
+use wire::fetch::{EpochEndOffset, FetchPartition, FetchableTopicResponse, PartitionData};
 use wire::{ErrorCode, FetchRequest, FetchResponse, Records};
 
 use crate::call::{
@@ -66,7 +66,8 @@ pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest)
         let outcomes = read(core, &wanted, bytes_max, isolation).await;
         let size_bytes: usize = outcomes.iter().flatten().map(ReadResult::size_bytes).sum();
         let has_failed = outcomes.iter().any(Result::is_err);
-        let is_enough = bytes_min <= size_bytes || has_failed || wanted.is_empty();
+        let is_apart = outcomes.iter().flatten().any(|result| result.divergence.is_some());
+        let is_enough = bytes_min <= size_bytes || has_failed || is_apart || wanted.is_empty();
         if is_enough || deadline <= runtime::now() || core.is_leaving() {
             memory.shrink_to(size_bytes);
             return respond(version, &request, wanted, outcomes, isolation, memory);
@@ -127,7 +128,8 @@ async fn read(
         };
         let (numbers, reads) = by_owner.entry(*owner).or_default();
         numbers.push(number);
-        reads.push(PartitionRead { partition: *partition, from });
+        let last_epoch = asked.last_fetched_epoch;
+        reads.push(PartitionRead { partition: *partition, from, last_epoch });
     }
     let calls: Vec<_> = by_owner
         .into_iter()
@@ -259,6 +261,12 @@ fn found(result: ReadResult, isolation: Isolation, files: &mut Vec<FileSlice>) -
         high_watermark: result.high_watermark,
         last_stable_offset: result.last_stable,
         log_start_offset: result.log_start,
+        diverging_epoch: match result.divergence {
+            Some(EpochEnd { leader_epoch, end_offset }) => {
+                EpochEndOffset { epoch: leader_epoch, end_offset }
+            }
+            None => EpochEndOffset::default(),
+        },
         // Null for who does not ask; without transactions none was aborted.
         aborted_transactions: match isolation {
             Isolation::ReadUncommitted => None,

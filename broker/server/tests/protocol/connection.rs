@@ -120,6 +120,12 @@ fn c2_c3_every_version_of_every_api_is_answered() {
                     assert_eq!(response.error_code, ErrorCode::None);
                     assert!(0 <= response.producer_id.0);
                 }
+                ApiKey::OffsetForLeaderEpoch => {
+                    let response = client.call(version, &crate::epochs::request("every", &[0]));
+                    let answer = &response.topics[0].partitions[0];
+                    assert_eq!(answer.error_code, ErrorCode::None);
+                    assert!(0 < answer.end_offset.0);
+                }
                 ApiKey::DescribeConfigs => {
                     let configs = crate::topics::describe(&mut client, version, 2, "every");
                     assert!(configs.configs.iter().any(|config| config.name == "flush.messages"));

@@ -8,6 +8,7 @@ mod support;
 
 mod connection;
 mod describe;
+mod epochs;
 mod fetch;
 mod list_offsets;
 mod partitions;

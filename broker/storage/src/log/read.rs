@@ -1,6 +1,7 @@
 //! Reading a log: from memory at once, from segments with a wait.
 
 mod cold;
+mod epoch;
 mod time;
 
 use std::rc::Rc;
@@ -16,6 +17,7 @@ use crate::error::ReadError;
 
 pub use cold::ColdRead;
 pub(super) use cold::Remembered;
+pub use epoch::EpochEnd;
 pub use time::Found;
 
 /// What is asked of a log.

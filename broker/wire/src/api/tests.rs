@@ -22,6 +22,7 @@ fn these_apis_are_spoken() {
         19 CreateTopics 2-7, advertised 2-7
         20 DeleteTopics 1-6, advertised 1-6
         22 InitProducerId 0-5, advertised 0-5
+        23 OffsetForLeaderEpoch 2-4, advertised 2-4
         32 DescribeConfigs 1-4, advertised 1-4
         37 CreatePartitions 0-3, advertised 0-3
         60 DescribeCluster 0-1, advertised 0-1
@@ -42,5 +43,5 @@ fn every_key_is_found_by_its_number_and_no_other_is() {
     }
     let codes: Vec<i16> =
         (i16::MIN..=i16::MAX).filter(|&code| ApiKey::from_code(code).is_some()).collect();
-    assert_eq!(codes, [0, 1, 2, 3, 18, 19, 20, 22, 32, 37, 60, 75]);
+    assert_eq!(codes, [0, 1, 2, 3, 18, 19, 20, 22, 23, 32, 37, 60, 75]);
 }

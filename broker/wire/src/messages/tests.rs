@@ -20,7 +20,7 @@ macro_rules! for_every_message {
         for_every_message! { $check_request, $check_response;
             ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, ApiVersionsRequest,
             CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest,
-            DescribeConfigsRequest, CreatePartitionsRequest, DescribeClusterRequest,
+            OffsetForLeaderEpochRequest, DescribeConfigsRequest, CreatePartitionsRequest, DescribeClusterRequest,
             DescribeTopicPartitionsRequest
         }
     };

@@ -71,6 +71,7 @@ compare! {
     CreateTopicsRequest => CreateTopicsResponse;
     DeleteTopicsRequest => DeleteTopicsResponse;
     InitProducerIdRequest => InitProducerIdResponse;
+    OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
     DescribeConfigsRequest => DescribeConfigsResponse;
     CreatePartitionsRequest => CreatePartitionsResponse;
     DescribeClusterRequest => DescribeClusterResponse;

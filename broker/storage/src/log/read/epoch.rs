@@ -1,0 +1,84 @@
+//! Finding where the records of a leader epoch end. The log's entries are the only place that
+//! tells: those in memory, and the records of `entries`.
+
+use std::io;
+use std::rc::Rc;
+
+use model::{LeaderEpoch, Offset};
+
+use super::Log;
+use crate::error::ReadError;
+
+/// Records of `entries` that are read at a time.
+const RECORDS_COUNT: u64 = 64;
+
+/// The end of the records up to a leader epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EpochEnd {
+    /// The largest epoch among them; none if the log has no such record, or not any more.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// After the last of them; not below the log's start.
+    pub end_offset: Offset,
+}
+
+impl Log {
+    /// Where the records end that were appended in this leader epoch or before.
+    pub async fn epoch_end(
+        self: &Rc<Log>,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<EpochEnd, ReadError> {
+        let log_start = self.ends().log_start;
+        let mut end = self.count_up_to(leader_epoch).await.map_err(|error| self.unread(error))?;
+        let mut found = EpochEnd { leader_epoch: None, end_offset: log_start };
+        let mut is_last = true;
+        while 0 < end && found.leader_epoch.is_none() {
+            let from = end.saturating_sub(RECORDS_COUNT);
+            let entries = self.entries(from, end).await.map_err(|error| self.unread(error))?;
+            for entry in entries.iter().rev() {
+                if std::mem::take(&mut is_last) {
+                    found.end_offset = log_start.max(entry.next_offset);
+                }
+                if entry.next_offset <= log_start {
+                    return Ok(found);
+                }
+                if entry.batch().is_some() {
+                    found.leader_epoch = Some(entry.leader_epoch);
+                    break;
+                }
+            }
+            end = from;
+        }
+        Ok(found)
+    }
+
+    /// How many entries, from the first on, are of this epoch or an earlier one. Epochs never fall
+    /// within a log, so bisection finds it.
+    async fn count_up_to(self: &Rc<Log>, leader_epoch: LeaderEpoch) -> io::Result<u64> {
+        let (in_memory, recent_from) = {
+            let state = self.state.borrow();
+            let in_memory = state.recent.partition_point(|of| of.leader_epoch <= leader_epoch);
+            (in_memory as u64, state.recent_from)
+        };
+        if 0 < in_memory {
+            return Ok(recent_from + in_memory);
+        }
+        let (mut below, mut above) = (0, recent_from);
+        while below < above {
+            let middle = below.midpoint(above);
+            let entries = self.entries(middle, middle + 1).await?;
+            match entries.first() {
+                Some(entry) if entry.leader_epoch <= leader_epoch => below = middle + 1,
+                Some(_) => above = middle,
+                None => {
+                    let what = format!("entry {middle} is gone");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
+            }
+        }
+        Ok(below)
+    }
+
+    fn unread(&self, source: io::Error) -> ReadError {
+        ReadError::Io { path: self.directory.join("entries"), source }
+    }
+}
