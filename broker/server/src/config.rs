@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use model::BrokerId;
 
-use raw::{RawConfig, RawConnections, Spanned};
+use raw::{RawConfig, RawConnections, RawFetchSessions, Spanned};
 
 /// Everything that the broker is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub struct Config {
     pub log: String,
     pub topics: TopicDefaults,
     pub connections: ConnectionLimits,
+    pub fetch_sessions: SessionLimits,
     pub memory: MemoryLimits,
     pub journal: JournalConfig,
     /// How long a producer is remembered that does not write.
@@ -63,6 +64,17 @@ pub struct ConnectionLimits {
     pub fetch_bytes_max: usize,
     /// The most that may come out of one compressed batch.
     pub decompressed_bytes_max: usize,
+}
+
+/// Fetch sessions of one core.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionLimits {
+    pub count_max: usize,
+    /// Of all sessions together.
+    pub partitions_max: usize,
+    /// A session that is not used for so long makes room for any other, and one that is so old for
+    /// larger ones.
+    pub eviction: Duration,
 }
 
 /// Memory of one core.
@@ -220,7 +232,8 @@ impl Config {
             ConfigError::File { path: path.to_owned(), line, message: error.message().to_owned() }
         })?;
         let source = Source { path, text };
-        let RawConfig { broker, topics, connections, memory, journal, producers } = raw;
+        let RawConfig { broker, topics, connections, fetch_sessions, memory, journal, producers } =
+            raw;
         let listen = address(&source, "--listen", &overrides.listen, "listen", broker.listen)?
             .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9092)));
         let metrics = address(&source, "--metrics", &overrides.metrics, "metrics", broker.metrics)?;
@@ -268,6 +281,7 @@ impl Config {
                 )?,
             },
             connections: connection_limits(&source, connections)?,
+            fetch_sessions: session_limits(&source, fetch_sessions)?,
             memory: MemoryLimits {
                 tail_bytes: source.size(
                     "tail-bytes",
@@ -345,6 +359,24 @@ fn connection_limits(
             64 * MIB,
             batches,
         )?,
+    })
+}
+
+fn session_limits(
+    source: &Source<'_>,
+    raw: RawFetchSessions,
+) -> Result<SessionLimits, ConfigError> {
+    let RawFetchSessions { sessions_max, session_partitions_max, eviction_ms } = raw;
+    let partitions = session_partitions_max;
+    Ok(SessionLimits {
+        count_max: source.size("sessions-max", sessions_max, 1000, 0..=1_000_000)?,
+        partitions_max: source.size(
+            "session-partitions-max",
+            partitions,
+            100_000,
+            0..=100_000_000,
+        )?,
+        eviction: source.millis("eviction-ms", eviction_ms, 120_000, 0..=i64::from(i32::MAX))?,
     })
 }
 

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::connection;
 use crate::controller::Controller;
 use crate::failure::Failure;
+use crate::fetch_sessions::FetchSessions;
 use crate::image::ClusterImage;
 use crate::metrics::{ConnectionCounters, CoreMetrics};
 use crate::owner::Owner;
@@ -48,6 +49,7 @@ pub(crate) struct Core {
     pub(crate) fetch_bytes: Budget,
     /// Whose turn it is to open a compressed batch that takes long.
     pub(crate) walking: Budget,
+    pub(crate) fetch_sessions: FetchSessions,
     pub(crate) counters: ConnectionCounters,
     connections: RefCell<BTreeMap<u64, JoinHandle<()>>>,
     accepting: RefCell<Option<JoinHandle<()>>>,
@@ -75,6 +77,7 @@ impl Core {
         image: ClusterImage,
     ) -> Rc<Core> {
         let memory = config.memory;
+        let fetch_sessions = FetchSessions::new(id, cores_count, config.fetch_sessions);
         Rc::new(Core {
             id,
             cores_count,
@@ -87,6 +90,7 @@ impl Core {
             request_bytes: Budget::new(memory.request_bytes),
             fetch_bytes: Budget::new(memory.fetch_bytes),
             walking: Budget::new(1),
+            fetch_sessions,
             counters: ConnectionCounters::default(),
             connections: RefCell::default(),
             accepting: RefCell::default(),

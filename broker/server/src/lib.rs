@@ -23,6 +23,7 @@ mod owner;
 mod controller;
 mod core;
 mod boot;
+mod fetch_sessions;
 mod connection;
 mod handlers;
 mod metrics;

@@ -4,13 +4,15 @@
 
 mod support;
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use model::record_batch::ProducerStamp;
-use support::{Broker, Directory, batch, now_ms, produce, refused_start};
+use support::{
+    Broker, Directory, batch, free_address, get, metric, now_ms, produce, refused_start,
+};
 use wire::ErrorCode;
 
 fn append(broker: &Broker, topic: &'static str, partition: i32, count: usize) -> i64 {
@@ -291,30 +293,16 @@ fn the_other_ways_to_write_keep_what_was_acknowledged() {
     }
 }
 
-fn get(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
-}
-
 #[test]
 fn metrics_are_text_for_prometheus() {
     let directory = Directory::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let free = free_address();
     let broker = Broker::start(&directory.data(), &["--cores", "2", "--metrics", &free]);
     broker.connect().auto_create("counted");
     append(&broker, "counted", 0, 10);
     let text = get(&free, "/metrics");
     assert!(text.starts_with("HTTP/1.1 200 OK\r\n"), "{text}");
-    let sum = |name: &str, label: &str| -> f64 {
-        let lines = text
-            .lines()
-            .filter(|line| line.split(['{', ' ']).next() == Some(name) && line.contains(label));
-        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<f64>().unwrap()).sum()
-    };
+    let sum = |name: &str, label: &str| metric(&text, name, label);
     // Ten appends, one after the other, each in a commit and flush of its own.
     assert!(10.0 <= sum("highwater_journal_commit_records_total", "durable"));
     assert!(10.0 <= sum("highwater_journal_commits_total", "durable"));

@@ -9,6 +9,8 @@ pub(super) struct RawConfig {
     pub(super) broker: RawBroker,
     pub(super) topics: RawTopics,
     pub(super) connections: RawConnections,
+    #[serde(rename = "fetch-sessions")]
+    pub(super) fetch_sessions: RawFetchSessions,
     pub(super) memory: RawMemory,
     pub(super) journal: RawJournal,
     pub(super) producers: RawProducers,
@@ -45,6 +47,14 @@ pub(super) struct RawConnections {
     pub(super) unanswered_bytes_max: Option<Spanned<i64>>,
     pub(super) fetch_bytes_max: Option<Spanned<i64>>,
     pub(super) decompressed_bytes_max: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct RawFetchSessions {
+    pub(super) sessions_max: Option<Spanned<i64>>,
+    pub(super) session_partitions_max: Option<Spanned<i64>>,
+    pub(super) eviction_ms: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize, Default)]

@@ -132,6 +132,12 @@ fn of_broker(
         ("log.retention.bytes", "-1".to_owned(), LONG, SOURCE_DEFAULT),
         ("log.retention.ms", "-1".to_owned(), LONG, SOURCE_DEFAULT),
         ("message.max.bytes", "1048588".to_owned(), INT, SOURCE_DEFAULT),
+        (
+            "max.incremental.fetch.session.cache.slots",
+            config.fetch_sessions.count_max.to_string(),
+            INT,
+            SOURCE_STATIC,
+        ),
         ("min.insync.replicas", "1".to_owned(), INT, SOURCE_DEFAULT),
         ("node.id", config.broker_id.to_string(), INT, SOURCE_STATIC),
         ("num.partitions", config.topics.partitions.to_string(), INT, SOURCE_STATIC),

@@ -4,22 +4,24 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{Offset, TopicPartition};
+use model::{Offset, TopicId, TopicPartition};
 use replication::{EpochEnd, Isolation, ReadFrom};
 use runtime::sync::budget::Share;
 use runtime::{CoreId, Instant};
 use storage::{FileSlice, Slice};
 use wire::fetch::{EpochEndOffset, FetchPartition, FetchableTopicResponse, PartitionData};
-use wire::{ErrorCode, FetchRequest, FetchResponse, Records};
+use wire::{ErrorCode, FetchRequest, FetchResponse, Records, Text};
 
 use crate::call::{
     CoreAnswer, CoreRequest, PartitionRead, ReadCall, ReadResult, WatchCall, WatchId,
 };
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::fetch_sessions::{Begun, Remembered, TopicKey, Turn, key_of};
+use crate::image::ClusterImage;
 
-/// From here on topics are named by their ids (KIP-516).
-const IDS_VERSION_MIN: i16 = 13;
+/// What a session's id never is.
+const NO_SESSION: i32 = 0;
 /// From here on a client understands zstd.
 const ZSTD_VERSION_MIN: i16 = 10;
 
@@ -29,31 +31,40 @@ pub(super) struct Fetched {
     pub(super) memory: Option<Share>,
 }
 
-/// One partition of the request, in its order.
+/// What a request asks for, by itself or through its session.
+struct Asked {
+    version: i16,
+    isolation: Isolation,
+    begun: Begun,
+    /// Topics by name and id, in the order of the answer.
+    topics: Vec<(Text, TopicId)>,
+    wanted: Vec<Wanted>,
+}
+
+/// One partition, in the order in which they are read.
 struct Wanted {
+    /// Among the topics.
     topic: usize,
     asked: FetchPartition,
     place: Result<(TopicPartition, CoreId), Failure>,
+    /// In the session, if there is one.
+    turn: Option<Turn>,
 }
 
 type Outcomes = Vec<Result<ReadResult, Failure>>;
 
 pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest) -> Fetched {
-    let none = |error_code| Fetched {
-        response: FetchResponse { error_code, ..Default::default() },
-        files: Vec::new(),
-        memory: None,
-    };
-    // No session is ever made, so none can be named (KIP-227).
-    if request.session_id != 0 {
-        return none(ErrorCode::FetchSessionIdNotFound);
-    }
     let isolation = match request.isolation_level {
         0 => Isolation::ReadUncommitted,
         1 => Isolation::ReadCommitted,
-        _ => return none(ErrorCode::InvalidRequest),
+        _ => return refused(ErrorCode::InvalidRequest, NO_SESSION),
     };
-    let wanted = resolve(core, version, &request);
+    let begun = match core.fetch_sessions.begin(version, &request, runtime::now()) {
+        Ok(begun) => begun,
+        Err(error_code) => return refused(error_code, NO_SESSION),
+    };
+    let asked = resolve(core, version, isolation, &request, begun);
+    let wanted = &asked.wanted;
     let limit = core.config.connections.fetch_bytes_max;
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limit);
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
@@ -63,14 +74,14 @@ pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest)
     let wanted_bytes = wanted.iter().map(|of| of_partition(of).unwrap_or(0)).sum();
     loop {
         let mut memory = core.fetch_bytes.take(bytes_max.min(wanted_bytes)).await;
-        let outcomes = read(core, &wanted, bytes_max, isolation).await;
+        let outcomes = read(core, wanted, bytes_max, isolation).await;
         let size_bytes: usize = outcomes.iter().flatten().map(ReadResult::size_bytes).sum();
         let has_failed = outcomes.iter().any(Result::is_err);
         let is_apart = outcomes.iter().flatten().any(|result| result.divergence.is_some());
         let is_enough = bytes_min <= size_bytes || has_failed || is_apart || wanted.is_empty();
         if is_enough || deadline <= runtime::now() || core.is_leaving() {
             memory.shrink_to(size_bytes);
-            return respond(version, &request, wanted, outcomes, isolation, memory);
+            return respond(core, asked, outcomes, memory);
         }
         // What was read is let go of while waiting.
         let ends = outcomes.iter().flatten().map(|result| match isolation {
@@ -79,31 +90,65 @@ pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest)
         });
         let ends: Vec<_> = ends.collect();
         drop((outcomes, memory));
-        wait_for_more(core, &wanted, &ends, isolation, deadline).await;
+        wait_for_more(core, wanted, &ends, isolation, deadline).await;
     }
 }
 
-fn resolve(core: &Core, version: i16, request: &FetchRequest) -> Vec<Wanted> {
+fn refused(error_code: ErrorCode, session_id: i32) -> Fetched {
+    let response = FetchResponse { error_code, session_id, ..Default::default() };
+    Fetched { response, files: Vec::new(), memory: None }
+}
+
+/// Finds what is asked for.
+fn resolve(
+    core: &Core,
+    version: i16,
+    isolation: Isolation,
+    request: &FetchRequest,
+    begun: Begun,
+) -> Asked {
     let image = core.image();
+    let mut topics: Vec<(Text, TopicId)> = Vec::new();
     let mut wanted = Vec::new();
-    for (number, topic) in request.topics.iter().enumerate() {
-        let (found, unknown) = if version < IDS_VERSION_MIN {
-            (image.topic(&topic.topic), Failure::unknown_partition())
-        } else {
-            let unknown = Failure::new(ErrorCode::UnknownTopicId, "There is no such topic.");
-            (image.topic_by_id(topic.topic_id), unknown)
-        };
-        for asked in &topic.partitions {
-            let place = match found {
-                Some(found) => {
-                    found.partition(asked.partition).ok_or_else(Failure::unknown_partition)
-                }
-                None => Err(unknown.clone()),
-            };
-            wanted.push(Wanted { topic: number, asked: asked.clone(), place });
+    let Begun::Incremental(visit) = &begun else {
+        for topic in &request.topics {
+            let key = key_of(version, &topic.topic, topic.topic_id);
+            for asked in &topic.partitions {
+                let place = place_of(&image, &key, asked);
+                let (topic, asked) = (topics.len(), asked.clone());
+                wanted.push(Wanted { topic, asked, place, turn: None });
+            }
+            topics.push((topic.topic.clone(), topic.topic_id));
         }
+        return Asked { version, isolation, begun, topics, wanted };
+    };
+    let mut last: Option<TopicKey> = None;
+    for (turn, key, asked) in visit.session.partitions() {
+        if last.as_ref() != Some(&key) {
+            topics.push(match &key {
+                TopicKey::Name(name) => (name.clone(), TopicId::ZERO),
+                TopicKey::Id(id) => (Text::default(), *id),
+            });
+        }
+        let (topic, place) = (topics.len() - 1, place_of(&image, &key, &asked));
+        wanted.push(Wanted { topic, asked, place, turn: Some(turn) });
+        last = Some(key);
     }
-    wanted
+    Asked { version, isolation, begun, topics, wanted }
+}
+
+fn place_of(
+    image: &ClusterImage,
+    topic: &TopicKey,
+    asked: &FetchPartition,
+) -> Result<(TopicPartition, CoreId), Failure> {
+    let topic = match topic {
+        TopicKey::Name(name) => image.topic(name).ok_or_else(Failure::unknown_partition)?,
+        TopicKey::Id(id) => image
+            .topic_by_id(*id)
+            .ok_or_else(|| Failure::new(ErrorCode::UnknownTopicId, "There is no such topic."))?,
+    };
+    topic.partition(asked.partition).ok_or_else(Failure::unknown_partition)
 }
 
 /// Reads from all owners at once, and keeps what fits, in the order of the request. The first batch
@@ -211,23 +256,18 @@ impl Drop for Registered {
     }
 }
 
-fn respond(
-    version: i16,
-    request: &FetchRequest,
-    wanted: Vec<Wanted>,
-    outcomes: Outcomes,
-    isolation: Isolation,
-    memory: Share,
-) -> Fetched {
+fn respond(core: &Core, asked: Asked, outcomes: Outcomes, memory: Share) -> Fetched {
+    let Asked { version, isolation, begun, topics, wanted } = asked;
+    if let Begun::Incremental(visit) = &begun
+        && visit.is_over()
+    {
+        return refused(ErrorCode::InvalidFetchSessionEpoch, visit.id);
+    }
     let mut files = Vec::new();
-    let mut responses: Vec<FetchableTopicResponse> = request
-        .topics
-        .iter()
-        .map(|topic| FetchableTopicResponse {
-            topic: topic.topic.clone(),
-            topic_id: topic.topic_id,
-            ..Default::default()
-        })
+    let mut remembered = Vec::new();
+    let mut responses: Vec<FetchableTopicResponse> = topics
+        .into_iter()
+        .map(|(topic, topic_id)| FetchableTopicResponse { topic, topic_id, ..Default::default() })
         .collect();
     for (wanted, outcome) in wanted.into_iter().zip(outcomes) {
         let partition_index = wanted.asked.partition;
@@ -239,9 +279,32 @@ fn respond(
             Err(failure) => failed(failure.code),
         };
         let data = PartitionData { partition_index, ..data };
-        responses[wanted.topic].partitions.push(data);
+        let response = &mut responses[wanted.topic];
+        let is_told = match (&begun, wanted.turn) {
+            (Begun::Incremental(visit), Some(turn)) => visit.session.tell(turn, &data),
+            (Begun::Full, _) => {
+                let topic = key_of(version, &response.topic, response.topic_id);
+                remembered.push((topic, Remembered::new(wanted.asked, &data)));
+                true
+            }
+            (Begun::Incremental(_) | Begun::Sessionless, _) => true,
+        };
+        if is_told {
+            response.partitions.push(data);
+        }
     }
-    let response = FetchResponse { responses, ..Default::default() };
+    let session_id = match begun {
+        Begun::Sessionless => NO_SESSION,
+        Begun::Full => {
+            let random = || runtime::with_rng(runtime::Rng::next_u64);
+            core.fetch_sessions.create(version, remembered, runtime::now(), random)
+        }
+        Begun::Incremental(visit) => {
+            responses.retain(|topic| !topic.partitions.is_empty());
+            visit.id
+        }
+    };
+    let response = FetchResponse { session_id, responses, ..Default::default() };
     Fetched { response, files, memory: Some(memory) }
 }
 

@@ -111,6 +111,21 @@ const OF_CORES: &[OfCore] = &[
         core.connections_opened.to_string()
     }),
     ("watches", "gauge", "Fetches that wait for records.", |core| core.watches.to_string()),
+    ("fetch_sessions", "gauge", "Consumers whose partitions are remembered.", |core| {
+        core.fetch_sessions.to_string()
+    }),
+    ("fetch_session_partitions", "gauge", "Partitions of fetch sessions.", |core| {
+        core.fetch_session_partitions.to_string()
+    }),
+    (
+        "fetch_session_evictions_total",
+        "counter",
+        "Fetch sessions that made room for others.",
+        |core| core.fetch_session_evictions.to_string(),
+    ),
+    ("incremental_fetches_total", "counter", "Fetches of what a session remembers.", |core| {
+        core.incremental_fetches.to_string()
+    }),
     ("appends_waiting", "gauge", "Batches that wait until the log takes them.", |core| {
         core.appends_waiting.to_string()
     }),

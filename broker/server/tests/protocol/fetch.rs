@@ -38,7 +38,7 @@ pub(crate) fn fetch_from(
     }
 }
 
-fn id_of(client: &mut Client, topic: &str) -> TopicId {
+pub(crate) fn id_of(client: &mut Client, topic: &str) -> TopicId {
     let all = client.call(12, &MetadataRequest { topics: None, ..Default::default() });
     let found = all.topics.iter().find(|found| found.name.as_ref().unwrap() == topic);
     found.unwrap().topic_id
@@ -48,7 +48,7 @@ fn fetch_one(client: &mut Client, request: &FetchRequest) -> PartitionData {
     client.call(12, request).responses.remove(0).partitions.remove(0)
 }
 
-fn bytes_of(data: &PartitionData) -> Bytes {
+pub(crate) fn bytes_of(data: &PartitionData) -> Bytes {
     data.records.as_ref().unwrap().contiguous().cloned().unwrap_or_default()
 }
 
@@ -68,7 +68,7 @@ fn with_topic(topic: &'static str) -> (Directory, Broker, Client) {
     (directory, broker, client)
 }
 
-fn append(client: &mut Client, topic: &'static str, partition: i32, values: &[&[u8]]) {
+pub(crate) fn append(client: &mut Client, topic: &'static str, partition: i32, values: &[&[u8]]) {
     let batch = batch(values, now_ms(), ProducerStamp::NONE);
     let response = client.call(9, &produce(topic, partition, -1, batch));
     assert_eq!(response.responses[0].partition_responses[0].error_code, ErrorCode::None);
@@ -166,18 +166,6 @@ fn f4_an_error_is_told_at_once() {
     let data = fetch_one(&mut client, &request);
     assert_eq!(data.error_code, ErrorCode::OffsetOutOfRange);
     assert!(since.elapsed() < Duration::from_secs(10));
-}
-
-#[test]
-fn f5_no_session_is_made_and_none_is_known() {
-    let (_directory, _broker, mut client) = with_topic("session");
-    append(&mut client, "session", 0, &[b"v"]);
-    let mut request = fetch_from(&mut client, 12, "session", 0);
-    request.session_epoch = 0;
-    assert_eq!(client.call(12, &request).session_id, 0);
-    request.session_id = 77;
-    request.session_epoch = 1;
-    assert_eq!(client.call(12, &request).error_code, ErrorCode::FetchSessionIdNotFound);
 }
 
 #[test]

@@ -13,4 +13,5 @@ mod fetch;
 mod list_offsets;
 mod partitions;
 mod produce;
+mod sessions;
 mod topics;
