@@ -68,6 +68,7 @@ fn check_topics(client: Client) {
         "controller": 1,
         "has_cluster_id": true,
         "partitions": [0, 1, 2],
+        "grown": [0, 1, 2, 3, 4],
         "configs": {"max.message.bytes": ["1500000", false], "cleanup.policy": ["delete", true]},
         "broker_id": "1",
         "errors": {
@@ -76,6 +77,8 @@ fn check_topics(client: Client) {
             "create with a bad config": 40,
             "create with a bad value": 40,
             "create with two copies": 38,
+            "grow to fewer": 37,
+            "grow unknown": 3,
             "delete unknown": 3,
             "describe unknown": 3,
             "send too much": 10,

@@ -128,6 +128,14 @@ func deleteTopic(admin *kadm.Client, name string) error {
 	return err
 }
 
+func grow(admin *kadm.Client, name string, partitions int) error {
+	grown, err := admin.UpdatePartitions(within(limit), partitions, name)
+	if err != nil {
+		return err
+	}
+	return grown.Error()
+}
+
 // Sends records together and gives their offsets.
 func send(producer *kgo.Client, records ...*kgo.Record) ([]int64, error) {
 	var failure error
@@ -169,6 +177,11 @@ func topics(bootstrap, prefix string) object {
 		}
 	}
 	listed := must(admin.ListTopics(within(limit)))
+	if err := grow(admin, name, 5); err != nil {
+		log.Panic(err)
+	}
+	// One that has been told nothing yet: a client keeps what it was told for some seconds.
+	grown := must(kadm.NewClient(client(bootstrap)).ListTopics(within(limit)))
 	no, many := "1", "many"
 	tooMuch := &kgo.Record{Topic: name, Value: make([]byte, messageBytesMax+1)}
 	_, tooMuchError := send(producer(bootstrap), tooMuch)
@@ -180,6 +193,8 @@ func topics(bootstrap, prefix string) object {
 		"create with a bad value": codeOf(
 			create(admin, other, 1, 1, map[string]*string{"max.message.bytes": &many})),
 		"create with two copies": codeOf(create(admin, other, 1, 2, nil)),
+		"grow to fewer":          codeOf(grow(admin, name, 4)),
+		"grow unknown":           codeOf(grow(admin, unknown, 4)),
 		"delete unknown":         codeOf(deleteTopic(admin, unknown)),
 		"describe unknown":       codeOf(unknownConfigs[0].Err),
 		"send too much":          codeOf(tooMuchError),
@@ -190,7 +205,6 @@ func topics(bootstrap, prefix string) object {
 		log.Panic(err)
 	}
 	left := []string{}
-	// One that has been told nothing yet: a client keeps what it was told for some seconds.
 	fresh := kadm.NewClient(client(bootstrap))
 	for _, topic := range must(fresh.ListTopics(within(limit))).Names() {
 		if strings.HasPrefix(topic, prefix+"-") {
@@ -203,6 +217,7 @@ func topics(bootstrap, prefix string) object {
 		"controller":      cluster.Controller,
 		"has_cluster_id":  cluster.Cluster != "",
 		"partitions":      listed[name].Partitions.Numbers(),
+		"grown":           grown[name].Partitions.Numbers(),
 		"configs":         configs,
 		"broker_id":       brokerID,
 		"errors":          failures,

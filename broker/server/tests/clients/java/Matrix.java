@@ -22,7 +22,9 @@ import java.util.zip.CRC32;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.DescribeClusterResult;
+import org.apache.kafka.clients.admin.DescribeTopicsOptions;
 import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -148,6 +150,18 @@ public final class Matrix {
         get(admin.deleteTopics(List.of(name)).all());
     }
 
+    private static void grow(Admin admin, String name, int partitions) throws Exception {
+        get(admin.createPartitions(Map.of(name, NewPartitions.increaseTo(partitions))).all());
+    }
+
+    /** Asks for two partitions at a time. */
+    private static List<Integer> partitions(Admin admin, String name) throws Exception {
+        DescribeTopicsOptions options =
+            new DescribeTopicsOptions().partitionSizeLimitPerResponse(2);
+        return get(admin.describeTopics(List.of(name), options).allTopicNames())
+            .get(name).partitions().stream().map(partition -> partition.partition()).toList();
+    }
+
     private long send(ProducerRecord<byte[], byte[]> record) throws Exception {
         try (KafkaProducer<byte[], byte[]> producer = producer("none")) {
             Future<RecordMetadata> sent = producer.send(record);
@@ -172,8 +186,9 @@ public final class Matrix {
             result.put("brokers", get(cluster.nodes()).stream().map(Node::id).toList());
             result.put("controller", get(cluster.controller()).id());
             result.put("has_cluster_id", !get(cluster.clusterId()).isEmpty());
-            result.put("partitions", get(admin.describeTopics(List.of(name)).allTopicNames())
-                .get(name).partitions().stream().map(partition -> partition.partition()).toList());
+            result.put("partitions", partitions(admin, name));
+            grow(admin, name, 5);
+            result.put("grown", partitions(admin, name));
             Config config = describe(admin, new ConfigResource(ConfigResource.Type.TOPIC, name));
             Map<String, Object> configs = new TreeMap<>();
             for (String key : List.of("max.message.bytes", "cleanup.policy")) {
@@ -193,6 +208,8 @@ public final class Matrix {
                 codeOf(() -> create(admin, other, 1, 1, Map.of("max.message.bytes", "many"))));
             errors.put("create with two copies",
                 codeOf(() -> create(admin, other, 1, 2, Map.of())));
+            errors.put("grow to fewer", codeOf(() -> grow(admin, name, 4)));
+            errors.put("grow unknown", codeOf(() -> grow(admin, unknown, 4)));
             errors.put("delete unknown", codeOf(() -> delete(admin, unknown)));
             errors.put("describe unknown", codeOf(() ->
                 describe(admin, new ConfigResource(ConfigResource.Type.TOPIC, unknown))));

@@ -102,6 +102,15 @@ async function create(admin, topic, numPartitions = 1, replicationFactor = 1, co
   }
 }
 
+function grow(admin, topic, count) {
+  return admin.createPartitions({ topicPartitions: [{ topic, count }] })
+}
+
+async function partitionsOf(admin, topic) {
+  const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
+  return topics[0].partitions.map(partition => partition.partitionId).sort()
+}
+
 // The configs by name.
 async function describe(admin, type, name) {
   const { resources } = await admin.describeConfigs({ resources: [{ type, name }] })
@@ -123,7 +132,9 @@ async function topics(bootstrap, prefix) {
     const unknown = `${prefix}-unknown`
     await create(admin, name, 3, 1, { 'max.message.bytes': String(MESSAGE_BYTES_MAX) })
     const cluster = await admin.describeCluster()
-    const metadata = await admin.fetchTopicMetadata({ topics: [name] })
+    const partitions = await partitionsOf(admin, name)
+    await grow(admin, name, 5)
+    const grown = await partitionsOf(admin, name)
     const described = await describe(admin, ConfigResourceTypes.TOPIC, name)
     const ofBroker = await describe(admin, ConfigResourceTypes.BROKER, '1')
     const configs = {}
@@ -139,6 +150,8 @@ async function topics(bootstrap, prefix) {
       'create with a bad config': await codeOf(() => create(admin, other, 1, 1, badConfig)),
       'create with a bad value': await codeOf(() => create(admin, other, 1, 1, badValue)),
       'create with two copies': await codeOf(() => create(admin, other, 1, 2)),
+      'grow to fewer': await codeOf(() => grow(admin, name, 4)),
+      'grow unknown': await codeOf(() => grow(admin, unknown, 4)),
       'delete unknown': await codeOf(() => admin.deleteTopics({ topics: [unknown] })),
       'describe unknown': await codeOf(() => describe(admin, ConfigResourceTypes.TOPIC, unknown)),
       'send too much': await codeOf(() => send(bootstrap, name, tooMuch)),
@@ -150,7 +163,8 @@ async function topics(bootstrap, prefix) {
       brokers: cluster.brokers.map(broker => broker.nodeId),
       controller: cluster.controller,
       has_cluster_id: Boolean(cluster.clusterId),
-      partitions: metadata.topics[0].partitions.map(partition => partition.partitionId).sort(),
+      partitions,
+      grown,
       configs,
       broker_id: ofBroker['broker.id'].configValue,
       errors,

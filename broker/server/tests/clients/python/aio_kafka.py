@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import BrokerResponseError, OffsetOutOfRangeError
 from aiokafka.partitioner import DefaultPartitioner
@@ -117,6 +117,8 @@ async def topics(bootstrap, prefix):
         of_broker = await describe(admin, ConfigResourceType.BROKER, "1")
         cluster = await admin.describe_cluster()
         topic, = await admin.describe_topics([name])
+        await admin.create_partitions({name: NewPartitions(5)})
+        grown, = await admin.describe_topics([name])
         errors = {
             "create again": await create(admin, name),
             "create with a bad name": await create(admin, "no blanks"),
@@ -125,6 +127,8 @@ async def topics(bootstrap, prefix):
                 admin, other, configs={"max.message.bytes": "many"}
             ),
             "create with two copies": await create(admin, other, replicas=2),
+            "grow to fewer": await code_of(admin.create_partitions({name: NewPartitions(4)})),
+            "grow unknown": await code_of(admin.create_partitions({other: NewPartitions(4)})),
             "delete unknown": await delete(admin, f"{prefix}-unknown"),
             "send too much": await code_of(
                 send(bootstrap, name, value=bytes(MESSAGE_BYTES_MAX + 1))
@@ -144,6 +148,7 @@ async def topics(bootstrap, prefix):
         "controller": cluster["controller_id"],
         "has_cluster_id": bool(cluster["cluster_id"]),
         "partitions": sorted(one["partition"] for one in topic["partitions"]),
+        "grown": sorted(one["partition"] for one in grown["partitions"]),
         "configs": {
             key: [configs[key][0], configs[key][1] == DEFAULT_CONFIG]
             for key in ("max.message.bytes", "cleanup.policy")

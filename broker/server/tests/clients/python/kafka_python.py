@@ -106,6 +106,8 @@ def topics(bootstrap, prefix):
     configs = described["topic"][name]
     cluster = admin.describe_cluster()
     topic, = admin.describe_topics([name])
+    admin.create_partitions({name: 5})
+    grown, = admin.describe_topics([name])
     unknown, = admin.describe_topics([f"{prefix}-unknown"])
     errors = {
         "create again": code_of(lambda: create(admin, name)),
@@ -115,6 +117,8 @@ def topics(bootstrap, prefix):
             lambda: create(admin, f"{prefix}-x", configs={"max.message.bytes": "many"})
         ),
         "create with two copies": code_of(lambda: create(admin, f"{prefix}-x", replicas=2)),
+        "grow to fewer": code_of(lambda: admin.create_partitions({name: 4})),
+        "grow unknown": code_of(lambda: admin.create_partitions({f"{prefix}-unknown": 4})),
         "delete unknown": code_of(lambda: admin.delete_topics([f"{prefix}-unknown"])),
         "describe unknown": unknown["error_code"],
         "send too much": code_of(
@@ -129,6 +133,7 @@ def topics(bootstrap, prefix):
         "controller": cluster["controller_id"],
         "has_cluster_id": bool(cluster["cluster_id"]),
         "partitions": sorted(one["partition_index"] for one in topic["partitions"]),
+        "grown": sorted(one["partition_index"] for one in grown["partitions"]),
         "configs": {
             key: [configs[key]["value"], configs[key]["config_source"] == "DEFAULT_CONFIG"]
             for key in ("max.message.bytes", "cleanup.policy")

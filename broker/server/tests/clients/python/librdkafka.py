@@ -27,7 +27,7 @@ from confluent_kafka import (
     Producer,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic
 
 from records import (
     CODECS,
@@ -63,6 +63,11 @@ def create(admin, name, partitions=1, replicas=1, configs=None):
 
 def delete(admin, name):
     admin.delete_topics([name], request_timeout=LIMIT_SECONDS)[name].result(LIMIT_SECONDS)
+
+
+def grow(admin, name, partitions):
+    more = [NewPartitions(name, partitions)]
+    admin.create_partitions(more, request_timeout=LIMIT_SECONDS)[name].result(LIMIT_SECONDS)
 
 
 def producer_of(bootstrap, codec="none"):
@@ -113,6 +118,8 @@ def topics(bootstrap, prefix):
     of_broker = described[broker].result(LIMIT_SECONDS)
     cluster = admin.describe_cluster().result(LIMIT_SECONDS)
     listed = admin.list_topics(timeout=LIMIT_SECONDS)
+    grow(admin, name, 5)
+    grown = admin.list_topics(timeout=LIMIT_SECONDS).topics[name].partitions
     errors = {
         "create again": code_of(lambda: create(admin, name)),
         "create with a bad name": code_of(lambda: create(admin, "no blanks")),
@@ -121,6 +128,8 @@ def topics(bootstrap, prefix):
             lambda: create(admin, f"{prefix}-x", configs={"max.message.bytes": "many"})
         ),
         "create with two copies": code_of(lambda: create(admin, f"{prefix}-x", replicas=2)),
+        "grow to fewer": code_of(lambda: grow(admin, name, 4)),
+        "grow unknown": code_of(lambda: grow(admin, f"{prefix}-unknown", 4)),
         "delete unknown": code_of(lambda: delete(admin, f"{prefix}-unknown")),
         "describe unknown": code_of(
             lambda: admin.describe_configs([unknown])[unknown].result(LIMIT_SECONDS)
@@ -138,6 +147,7 @@ def topics(bootstrap, prefix):
         "controller": cluster.controller.id,
         "has_cluster_id": bool(cluster.cluster_id),
         "partitions": sorted(listed.topics[name].partitions),
+        "grown": sorted(grown),
         "configs": {
             key: [configs[key].value, bool(configs[key].is_default)]
             for key in ("max.message.bytes", "cleanup.policy")
