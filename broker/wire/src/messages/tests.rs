@@ -1,6 +1,7 @@
 //! All messages at all versions: against another implementation, against hand-written bytes, and
 //! against hostile ones.
 
+mod shown;
 mod kafka_protocol;
 mod golden;
 mod hostile;

@@ -13,6 +13,7 @@ use kafka_protocol::protocol::{
     decode_request_header_from_buffer, encode_request_header_into_buffer,
 };
 
+use super::shown::values_of;
 use super::{SEEDS, bytes_of, requests, responses};
 use crate::output::Output;
 use crate::schema::{Message, format_of};
@@ -194,8 +195,8 @@ fn body_of<M: Message>(message: &M, version: i16) -> Result<Bytes, FieldError<En
 /// Compares what both show of themselves, field by field and by name. Theirs may have fields of
 /// versions that are not spoken here.
 fn assert_same_values(ours: &impl Debug, theirs: &impl Debug) {
-    let theirs = values_of(theirs);
-    for (path, value) in values_of(ours) {
+    let theirs = compared(theirs);
+    for (path, value) in compared(ours) {
         let is_error_code = path.ends_with("error_code");
         let value = if is_error_code { code_of(&value) } else { value };
         assert_eq!(theirs.get(&path), Some(&value), "{path} among {theirs:#?}");
@@ -211,94 +212,8 @@ fn code_of(shown: &str) -> String {
 /// What both show in different ways: records, an id that is no topic's, and what only they have.
 const NOT_COMPARED: [&str; 3] = [".records", ".replica_directory_id", ".unknown_tagged_fields"];
 
-/// The values in a message by their path, taken from how it is shown by `Debug`.
-fn values_of(message: &impl Debug) -> BTreeMap<String, String> {
-    let shown = format!("{message:?}");
-    let mut values = BTreeMap::new();
-    let mut parser = Parser { rest: &shown, values: &mut values };
-    parser.value(String::new());
-    assert_eq!(parser.rest, "", "all of {shown} is understood");
+fn compared(message: &impl Debug) -> BTreeMap<String, String> {
+    let mut values = values_of(message);
     values.retain(|path, _| !NOT_COMPARED.iter().any(|name| path.contains(name)));
     values
-}
-
-/// Reads what `#[derive(Debug)]` writes. A tuple of one, like `Some(1)` or `BrokerId(1)`, counts as
-/// what is in it, as the two sides wrap different things.
-struct Parser<'a> {
-    rest: &'a str,
-    values: &'a mut BTreeMap<String, String>,
-}
-
-impl<'a> Parser<'a> {
-    fn value(&mut self, path: String) {
-        if self.rest.starts_with('"') || self.rest.starts_with("b\"") {
-            let text = self.quoted();
-            self.values.insert(path, text.to_owned());
-        } else if self.skip("[") {
-            let mut index = 0;
-            while !self.skip("]") {
-                self.value(format!("{path}[{index}]"));
-                self.skip(", ");
-                index += 1;
-            }
-            self.values.insert(format!("{path}.len"), index.to_string());
-        } else if self.skip("{}") {
-        } else {
-            let word = self.until(&['(', ')', '{', '}', ',', ']', ' ']);
-            if self.skip("(") {
-                if word == "Records" {
-                    self.until(&[')']);
-                } else {
-                    self.value(path);
-                }
-                assert!(self.skip(")"));
-            } else if self.skip(" { ") {
-                while !self.skip("}") {
-                    let field = self.until(&[':']);
-                    self.skip(": ");
-                    self.value(format!("{path}.{field}"));
-                    let _ = self.skip(", ") || self.skip(" ");
-                }
-            } else {
-                self.values.insert(path, as_topic_id(word));
-            }
-        }
-    }
-
-    fn skip(&mut self, prefix: &str) -> bool {
-        let rest = self.rest.strip_prefix(prefix);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
-    }
-
-    fn until(&mut self, ends: &[char]) -> &'a str {
-        let end = self.rest.find(ends).unwrap_or(self.rest.len());
-        let (word, rest) = self.rest.split_at(end);
-        self.rest = rest;
-        word
-    }
-
-    /// A string or bytes, with the quotes and all escapes.
-    fn quoted(&mut self) -> &'a str {
-        let start = self.rest.find('"').unwrap() + 1;
-        let mut is_escaped = false;
-        let length = self.rest[start..].find(|letter| {
-            let is_end = letter == '"' && !is_escaped;
-            is_escaped = letter == '\\' && !is_escaped;
-            is_end
-        });
-        let (text, rest) = self.rest.split_at(start + length.unwrap() + 1);
-        self.rest = rest;
-        text
-    }
-}
-
-/// Their uuids in our spelling.
-fn as_topic_id(word: &str) -> String {
-    let hex = word.replace('-', "");
-    if word.len() == 36 && hex.len() == 32 {
-        model::TopicId::from_hex(&hex).unwrap().to_string()
-    } else {
-        word.to_owned()
-    }
 }
