@@ -16,6 +16,7 @@ mod install;
 mod scripts;
 mod matrix;
 mod placement;
+mod schemas;
 mod sessions;
 mod tools;
 mod kcat;
