@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use model::TopicId;
+use runtime::sync::oneshot;
 use runtime::{CoreId, Instant};
 use wire::fetch::{FetchTopic, ForgottenTopic};
 use wire::{ErrorCode, FetchRequest, Text};
@@ -49,9 +50,16 @@ pub(crate) struct Visit {
 }
 
 impl Visit {
-    /// Whether another request has come to the session since.
+    /// Whether another request has come to the session since, or the session has ended.
     pub(crate) fn is_over(&self) -> bool {
         self.session.epoch() != self.epoch
+    }
+
+    /// Ready when it is over: who waits holds memory that only the session's size bounds, so no two
+    /// may wait.
+    pub(crate) fn over(&self) -> oneshot::Receiver<()> {
+        assert!(!self.is_over(), "who is over does not wait");
+        self.session.over()
     }
 }
 
@@ -120,6 +128,12 @@ impl FetchSessions {
         if session.has_ids() != has_ids(version) {
             return Err(ErrorCode::FetchSessionTopicIdError);
         }
+        let key = |topic: &FetchTopic| key_of(version, &topic.topic, topic.topic_id);
+        if !request.topics.iter().all(|topic| key(topic).is_possible()) {
+            // It begins anew, and without a session.
+            cache.remove(id);
+            return Err(ErrorCode::FetchSessionIdNotFound);
+        }
         session.update(&request.topics, &request.forgotten_topics_data);
         let partitions_count = session.partitions_count();
         if partitions_count == 0 {
@@ -150,6 +164,9 @@ impl FetchSessions {
         now: Instant,
         random: impl FnMut() -> u64,
     ) -> i32 {
+        if !partitions.iter().all(|(topic, _)| topic.is_possible()) {
+            return 0;
+        }
         let session = Session::new(has_ids(version), partitions);
         let partitions_count = session.partitions_count();
         let mut cache = self.cache.borrow_mut();
@@ -254,6 +271,7 @@ impl Cache {
         self.by_use.remove(&(cached.used, id));
         self.evictable.remove(&(cached.partitions_count, id));
         self.partitions_count -= cached.partitions_count;
+        cached.session.advance();
     }
 
     /// Notes that a session is used, and how large it is now.

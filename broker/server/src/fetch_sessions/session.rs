@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use model::{Offset, PartitionIndex, TopicId};
+use runtime::sync::oneshot;
 use wire::Text;
 use wire::fetch::{EpochEndOffset, FetchPartition, PartitionData};
 
@@ -22,6 +23,14 @@ pub(crate) enum TopicKey {
 impl TopicKey {
     pub(super) fn of(has_ids: bool, name: &Text, id: TopicId) -> TopicKey {
         if has_ids { TopicKey::Id(id) } else { TopicKey::Name(name.clone()) }
+    }
+
+    /// Whether there could be such a topic. Other names are not remembered: they may be long.
+    pub(super) fn is_possible(&self) -> bool {
+        match self {
+            TopicKey::Name(name) => coordinator::check_topic_name(name).is_ok(),
+            TopicKey::Id(_) => true,
+        }
     }
 
     /// In memory of its own: a session outlives the request.
@@ -80,6 +89,8 @@ pub(crate) struct Session {
     has_ids: bool,
     epoch: Cell<i32>,
     partitions: RefCell<Partitions>,
+    /// The request that waits for records, if one does. Dropped when it is over.
+    waiting: RefCell<Option<oneshot::Sender<()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +149,7 @@ impl Session {
             has_ids,
             epoch: Cell::new(EPOCH_FIRST),
             partitions: RefCell::new(partitions),
+            waiting: RefCell::default(),
         };
         session.advance();
         session
@@ -152,14 +164,22 @@ impl Session {
         self.epoch.get()
     }
 
-    /// After the highest epoch comes 1: 0 would begin anew.
+    /// The requests before are over. After the highest epoch comes 1: 0 would begin anew.
     pub(super) fn advance(&self) {
+        drop(self.waiting.take());
         self.epoch.set(self.epoch.get().checked_add(1).unwrap_or(EPOCH_FIRST + 1));
     }
 
     #[cfg(test)]
     pub(super) fn set_epoch(&self, epoch: i32) {
         self.epoch.set(epoch);
+    }
+
+    /// Ready when the request that asks is over.
+    pub(super) fn over(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        drop(self.waiting.replace(Some(sender)));
+        receiver
     }
 
     pub(super) fn partitions_count(&self) -> usize {

@@ -128,8 +128,42 @@ fn a_request_that_was_overtaken_is_over() {
         panic!("it is there");
     };
     assert!(!first.is_over());
+    let mut over = first.over();
+    assert!(!over.is_ready());
     visit(&sessions, id, 2, at(0)).unwrap();
-    assert!(first.is_over());
+    assert!(first.is_over() && over.is_ready());
+    // So is one whose session has ended.
+    let Begun::Incremental(last) = sessions.begin(12, &request(id, 3), at(0)).unwrap() else {
+        panic!("it is there");
+    };
+    let mut over = last.over();
+    sessions.begin(12, &request(id, -1), at(0)).unwrap();
+    assert!(last.is_over() && over.is_ready());
+}
+
+trait IsReady {
+    fn is_ready(&mut self) -> bool;
+}
+
+impl IsReady for oneshot::Receiver<()> {
+    fn is_ready(&mut self) -> bool {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        std::pin::Pin::new(self).poll(&mut context).is_ready()
+    }
+}
+
+#[test]
+fn names_that_no_topic_has_are_not_remembered() {
+    let sessions = FetchSessions::new(CoreId(0), 1, LIMITS);
+    let long = "x".repeat(250);
+    let key = key_of(12, &Text::from(long.clone()), TopicId::ZERO);
+    let remembered = Remembered::new(asked(0, 0), &PartitionData::default());
+    assert_eq!(sessions.create(12, vec![(key, remembered)], at(0), || 5), 0);
+    let id = create(&sessions, 1, at(0));
+    let more = FetchRequest { topics: vec![topic(&long, vec![asked(0, 0)])], ..request(id, 1) };
+    let refused = sessions.begin(12, &more, at(0)).unwrap_err();
+    assert_eq!(refused, ErrorCode::FetchSessionIdNotFound);
+    assert_eq!((sessions.count(), sessions.partitions_count()), (0, 0));
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Fetch: batches from some partitions, waiting until there are enough.
 
 use std::collections::BTreeMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use model::{Offset, TopicId, TopicPartition};
 use replication::{EpochEnd, Isolation, ReadFrom};
 use runtime::sync::budget::Share;
+use runtime::sync::oneshot;
 use runtime::{CoreId, Instant};
 use storage::{FileSlice, Slice};
 use wire::fetch::{EpochEndOffset, FetchPartition, FetchableTopicResponse, PartitionData};
@@ -90,7 +94,14 @@ pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest)
         });
         let ends: Vec<_> = ends.collect();
         drop((outcomes, memory));
-        wait_for_more(core, wanted, &ends, isolation, deadline).await;
+        let over = match &asked.begun {
+            Begun::Incremental(visit) if visit.is_over() => {
+                return refused(ErrorCode::InvalidFetchSessionEpoch, visit.id);
+            }
+            Begun::Incremental(visit) => Some(visit.over()),
+            Begun::Full | Begun::Sessionless => None,
+        };
+        wait_for_more(core, wanted, &ends, isolation, deadline, over).await;
     }
 }
 
@@ -214,13 +225,14 @@ async fn read(
     outcomes
 }
 
-/// Waits until there may be more, or the deadline has come.
+/// Waits until there may be more, the deadline has come, or the request is over.
 async fn wait_for_more(
     core: &Rc<Core>,
     wanted: &[Wanted],
     ends: &[Offset],
     isolation: Isolation,
     deadline: Instant,
+    mut over: Option<oneshot::Receiver<()>>,
 ) {
     let mut by_owner: BTreeMap<CoreId, Vec<(TopicPartition, Offset)>> = BTreeMap::new();
     for (wanted, end) in wanted.iter().zip(ends) {
@@ -228,7 +240,7 @@ async fn wait_for_more(
             by_owner.entry(*owner).or_default().push((*partition, *end));
         }
     }
-    let (id, woken) = core.open_watch();
+    let (id, mut woken) = core.open_watch();
     let owners = by_owner.keys().copied().collect();
     let _registered = Registered { core: core.clone(), id, owners };
     for (owner, partitions) in by_owner {
@@ -237,7 +249,14 @@ async fn wait_for_more(
         drop(core.mesh().call(owner, CoreRequest::Watch(call)));
     }
     let left = deadline.since(runtime::now());
-    let _ = runtime::timeout(left, woken).await;
+    let ended = poll_fn(|context| {
+        let is_over = over.as_mut().is_some_and(|over| Pin::new(over).poll(context).is_ready());
+        match is_over || Pin::new(&mut woken).poll(context).is_ready() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    });
+    let _ = runtime::timeout(left, ended).await;
 }
 
 /// A watch that is closed when nobody waits any more, also if the connection has ended.
