@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use model::BrokerId;
 
-use raw::{RawConfig, RawConnections, RawFetchSessions, Spanned};
+use raw::{RawConfig, RawConnections, RawFetchSessions, RawMemory, Spanned};
 
 /// Everything that the broker is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -282,26 +282,7 @@ impl Config {
             },
             connections: connection_limits(&source, connections)?,
             fetch_sessions: session_limits(&source, fetch_sessions)?,
-            memory: MemoryLimits {
-                tail_bytes: source.size(
-                    "tail-bytes",
-                    memory.tail_bytes,
-                    64 * MIB,
-                    MIB..=1 << 40,
-                )?,
-                request_bytes: source.size(
-                    "request-bytes",
-                    memory.request_bytes,
-                    256 * MIB,
-                    MIB..=1 << 40,
-                )?,
-                fetch_bytes: source.size(
-                    "fetch-bytes",
-                    memory.fetch_bytes,
-                    256 * MIB,
-                    MIB..=1 << 40,
-                )?,
-            },
+            memory: memory_limits(&source, memory)?,
             journal: JournalConfig {
                 file_bytes,
                 files_count: narrow_unsigned(source.number(
@@ -359,6 +340,15 @@ fn connection_limits(
             64 * MIB,
             batches,
         )?,
+    })
+}
+
+fn memory_limits(source: &Source<'_>, raw: RawMemory) -> Result<MemoryLimits, ConfigError> {
+    let size = |key, value, default| source.size(key, value, default, MIB..=1 << 40);
+    Ok(MemoryLimits {
+        tail_bytes: size("tail-bytes", raw.tail_bytes, 64 * MIB)?,
+        request_bytes: size("request-bytes", raw.request_bytes, 256 * MIB)?,
+        fetch_bytes: size("fetch-bytes", raw.fetch_bytes, 256 * MIB)?,
     })
 }
 

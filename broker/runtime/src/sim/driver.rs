@@ -372,11 +372,7 @@ fn perform(
             let (inode, direct) = file_of(descriptors, fd)?;
             check_alignment(direct, *position, data.len())?;
             if let Some(error) = failed {
-                let mut bits = part;
-                disk.write_some_sectors(inode, *position, data, || {
-                    bits = bits.rotate_left(1);
-                    bits & 1 == 1
-                });
+                write_any_part(disk, inode, *position, data, part);
                 return Err(error);
             }
             let size_bytes = transfer_size(fault, direct, data.len(), part);
@@ -451,6 +447,15 @@ fn perform(
         | Op::Readable { .. }
         | Op::Shutdown { .. } => unreachable!("the network performs it: {op:?}"),
     }
+}
+
+/// What a failed write leaves.
+fn write_any_part(disk: &mut Disk, inode: Inode, position: u64, data: &[u8], part: u64) {
+    let mut bits = part;
+    disk.write_some_sectors(inode, position, data, || {
+        bits = bits.rotate_left(1);
+        bits & 1 == 1
+    });
 }
 
 fn is_of_sockets(op: &Op, sockets: &BTreeMap<i32, Socket>) -> bool {
