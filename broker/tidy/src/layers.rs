@@ -15,7 +15,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("replication", &["storage", "runtime", "model"]),
     ("coordinator", &["model"]),
     ("server", &["replication", "storage", "coordinator", "client", "wire", "runtime", "model"]),
-    ("simulation", &["server", "client", "runtime", "model"]),
+    ("simulation", &["server", "client", "wire", "runtime", "model"]),
     ("loadgen", &["client", "wire", "runtime", "model"]),
     ("tuning", &["runtime"]),
     ("bench-harness", &["loadgen", "tuning"]),

@@ -1,0 +1,263 @@
+//! Small histories, written like stories, to show what each invariant finds and what it does not.
+
+use expect_test::Expect;
+use model::{LeaderEpoch, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp};
+use model::{TopicId, TopicPartition};
+use runtime::Instant;
+use wire::ErrorCode;
+
+use crate::history::{
+    Era, Fetched, FinalLog, Forbidden, History, Listed, LongTopic, Misunderstood, Outcome, Place,
+    Remade, Repeat, SeenBatch, SeenRecord, Send, SentRecord, Sequence, Span, ToldEpoch,
+};
+use crate::payload::RecordId;
+
+/// A history in the making. One thing happens after the other, a second each. There is one
+/// durable topic and one relaxed; the record with number n has time n.
+pub(super) struct Story {
+    pub(super) history: History,
+    seconds: u64,
+}
+
+impl Clone for Story {
+    fn clone(&self) -> Story {
+        let History {
+            topics,
+            sends,
+            repeats,
+            forbidden,
+            misunderstood,
+            fetches,
+            listed,
+            remade,
+            told_epochs,
+            producer_ids,
+            absurd,
+            finals,
+            power_losses,
+            has_rotted,
+            operations_count,
+        } = &self.history;
+        let history = History {
+            topics: topics.clone(),
+            sends: sends.clone(),
+            repeats: repeats.clone(),
+            forbidden: forbidden.clone(),
+            misunderstood: misunderstood.clone(),
+            fetches: fetches.clone(),
+            listed: listed.clone(),
+            remade: remade.clone(),
+            told_epochs: told_epochs.clone(),
+            producer_ids: producer_ids.clone(),
+            absurd: absurd.clone(),
+            finals: finals.clone(),
+            power_losses: power_losses.clone(),
+            has_rotted: *has_rotted,
+            operations_count: *operations_count,
+        };
+        Story { history, seconds: self.seconds }
+    }
+}
+
+/// Snapshots whether the invariant holds.
+#[track_caller]
+pub(super) fn check(
+    invariant: fn(&History) -> Result<(), String>,
+    story: &Story,
+    expected: Expect,
+) {
+    expected.assert_eq(if invariant(&story.history).is_ok() { "ok" } else { "broken" });
+}
+
+impl Story {
+    pub(super) fn new() -> Story {
+        let topic = |name: &str, is_durable| LongTopic {
+            name: name.to_owned(),
+            id: partition(name).topic,
+            partitions_count: 1,
+            is_durable,
+            has_broker_time: false,
+        };
+        let topics = vec![topic("durable", true), topic("relaxed", false)];
+        Story { history: History { topics, ..History::default() }, seconds: 0 }
+    }
+
+    fn span(&mut self) -> Span {
+        self.seconds += 1;
+        Span {
+            started_at: Instant::from_nanos(self.seconds * 1_000_000_000),
+            ended_at: Instant::from_nanos(self.seconds * 1_000_000_000 + 500_000_000),
+            era: self.history.last_era(),
+        }
+    }
+
+    fn send(
+        mut self,
+        topic: &str,
+        ids: &[u64],
+        sequence: Option<Sequence>,
+        outcome: Outcome,
+    ) -> Story {
+        let span = self.span();
+        self.history.sends.push(Send {
+            session: 1,
+            partition: partition(topic),
+            records: sent(ids),
+            sequence,
+            outcome,
+            span,
+        });
+        self
+    }
+
+    pub(super) fn ack(self, topic: &str, offset: i64, ids: &[u64]) -> Story {
+        self.send(topic, ids, None, Outcome::Acknowledged { base_offset: Offset(offset) })
+    }
+
+    pub(super) fn numbered(self, topic: &str, first: i32, offset: i64, ids: &[u64]) -> Story {
+        let outcome = Outcome::Acknowledged { base_offset: Offset(offset) };
+        self.send(topic, ids, Some(sequence(first)), outcome)
+    }
+
+    pub(super) fn unknown(self, topic: &str, ids: &[u64]) -> Story {
+        self.send(topic, ids, None, Outcome::Unknown)
+    }
+
+    pub(super) fn refused(self, topic: &str, ids: &[u64]) -> Story {
+        self.send(topic, ids, None, Outcome::Refused(ErrorCode::CorruptMessage))
+    }
+
+    /// One batch for each record.
+    pub(super) fn fetch(mut self, topic: &str, position: i64, ids: &[u64]) -> Story {
+        let end = Offset(position + i64::try_from(ids.len()).unwrap());
+        let span = self.span();
+        self.history.fetches.push(Fetched {
+            walk: 1,
+            connection: 1,
+            partition: partition(topic),
+            position: Offset(position),
+            high_watermark: end,
+            last_stable: end,
+            log_start: Offset(0),
+            batches: batches(position, ids),
+            is_damaged: false,
+            span,
+        });
+        self
+    }
+
+    pub(super) fn end(mut self, topic: &str, ids: &[u64]) -> Story {
+        let append = Some(ErrorCode::None);
+        let log = FinalLog { batches: batches(0, ids), append, ..FinalLog::default() };
+        self.history.finals.push((partition(topic), log));
+        self
+    }
+
+    pub(super) fn refused_end(self, topic: &str, ids: &[u64]) -> Story {
+        let mut story = self.end(topic, ids);
+        let (_, log) = story.history.finals.last_mut().unwrap();
+        log.append = Some(ErrorCode::KafkaStorageError);
+        story
+    }
+
+    pub(super) fn power_loss(mut self) -> Story {
+        let at = self.span().started_at;
+        self.history.power_losses.push(at);
+        self
+    }
+
+    pub(super) fn rot(mut self) -> Story {
+        self.history.has_rotted = true;
+        self
+    }
+
+    fn list(mut self, topic: &str, place: Place, offset: i64, time: i64) -> Story {
+        let span = self.span();
+        let (offset, timestamp) = (Offset(offset), Timestamp(time));
+        let listed = Listed { partition: partition(topic), place, offset, timestamp, span };
+        self.history.listed.push(listed);
+        self
+    }
+
+    pub(super) fn list_end(self, topic: &str, offset: i64) -> Story {
+        self.list(topic, Place::End, offset, -1)
+    }
+
+    pub(super) fn list_time(self, topic: &str, time: i64, offset: i64, found: i64) -> Story {
+        self.list(topic, Place::Time(Timestamp(time)), offset, found)
+    }
+
+    pub(super) fn told(mut self, topic: &str, epoch: i32) -> Story {
+        let (partition, span) = (partition(topic), self.span());
+        let epoch = LeaderEpoch(epoch);
+        self.history.told_epochs.push(ToldEpoch { partition, epoch, span });
+        self
+    }
+
+    pub(super) fn repeat(mut self, first: i64, answer: Result<Offset, ErrorCode>) -> Story {
+        let partition = partition("durable");
+        let (sequence, first_answer) = (sequence(0), Offset(first));
+        self.history.repeats.push(Repeat { partition, sequence, first_answer, answer });
+        self
+    }
+
+    pub(super) fn forbidden(mut self, ids: &[u64], answer: Result<Offset, ErrorCode>) -> Story {
+        self.history.forbidden.push(Forbidden {
+            partition: partition("durable"),
+            records: sent(ids),
+            sequence: sequence(7),
+            expected: ErrorCode::InvalidProducerEpoch,
+            answer,
+        });
+        self
+    }
+
+    pub(super) fn misunderstood(mut self, topic: &str, eras: u32) -> Story {
+        self.history.misunderstood.push(Misunderstood {
+            partition: partition(topic),
+            sequence: sequence(7),
+            code: ErrorCode::OutOfOrderSequenceNumber,
+            session_era: Era(0),
+            era: Era(eras),
+        });
+        self
+    }
+
+    pub(super) fn remade(mut self, old: u8, records: &[u64], new: u8, seen: &[u64]) -> Story {
+        self.history.remade.push(Remade {
+            name: "passing".to_owned(),
+            old: TopicId::from_bytes([old; 16]),
+            old_records: records.iter().copied().map(RecordId).collect(),
+            new: TopicId::from_bytes([new; 16]),
+            seen: batches(0, seen),
+        });
+        self
+    }
+}
+
+fn partition(topic: &str) -> TopicPartition {
+    let number = u8::try_from(topic.len()).unwrap() + topic.as_bytes()[0];
+    TopicPartition { topic: TopicId::from_bytes([number; 16]), partition: PartitionIndex(0) }
+}
+
+fn sequence(first: i32) -> Sequence {
+    Sequence { producer: ProducerId(1), epoch: ProducerEpoch(0), first }
+}
+
+fn sent(ids: &[u64]) -> Vec<SentRecord> {
+    let record = |id: &u64| SentRecord { id: RecordId(*id), timestamp: time_of(*id) };
+    ids.iter().map(record).collect()
+}
+
+fn batches(base: i64, ids: &[u64]) -> Vec<SeenBatch> {
+    let batch = |(offset, id): (i64, &u64)| {
+        let offset = Offset(offset);
+        let record = SeenRecord { offset, id: Some(RecordId(*id)), timestamp: time_of(*id) };
+        SeenBatch { base_offset: offset, leader_epoch: LeaderEpoch(1), records: vec![record] }
+    };
+    (base..).zip(ids).map(batch).collect()
+}
+
+fn time_of(id: u64) -> Timestamp {
+    Timestamp(i64::try_from(id).unwrap())
+}
