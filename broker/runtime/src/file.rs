@@ -148,28 +148,42 @@ pub async fn create_dir(path: impl Into<PathBuf>) -> io::Result<()> {
     submit(Op::MakeDir { path: path.into() }).await.result.map(done)
 }
 
-/// Creates a directory and those above it that do not exist yet, and makes each of them durable.
+/// Creates a directory and those above it that do not exist yet, and makes each of them durable;
+/// also the lowest that exists, which may be from an attempt that was cut off.
 pub async fn create_dir_durably(path: &Path) -> io::Result<()> {
     let mut missing = Vec::new();
     let mut existing = path;
     while read_dir(existing).await.is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         missing.push(existing);
-        match existing.parent() {
-            Some(parent) if parent != Path::new("") => existing = parent,
-            _ => {
-                existing = Path::new(".");
-                break;
-            }
+        match parent_of(existing) {
+            Some(parent) => existing = parent,
+            None => break,
+        }
+    }
+    if let Some(parent) = parent_of(existing) {
+        match sync_dir(parent).await {
+            // A directory that we may not even read was not made by us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            synced => synced?,
         }
     }
     for directory in missing.into_iter().rev() {
         match create_dir(directory).await {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => sync_dir(existing).await?,
+            _ => sync_dir(parent_of(directory).expect("what is missing has a parent")).await?,
         }
-        existing = directory;
     }
     Ok(())
+}
+
+/// The directory that holds a path's name.
+fn parent_of(path: &Path) -> Option<&Path> {
+    match path.parent() {
+        Some(parent) if parent == Path::new("") => {
+            (path != Path::new(".")).then_some(Path::new("."))
+        }
+        parent => parent,
+    }
 }
 
 /// What is in a directory, in order of name.

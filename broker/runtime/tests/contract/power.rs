@@ -182,3 +182,24 @@ fn a_full_disk_refuses_and_takes_again_what_was_freed() {
         other.write_all_at(sectors(1, 8), 0, WriteMode::Cached).await.unwrap();
     });
 }
+
+/// Whoever made it before may have been cut off between making and flushing.
+#[test]
+fn a_directory_that_is_there_already_is_durable_afterwards() {
+    let mut simulation = Simulation::new(1);
+    let machine = simulation.add_machine(Disk::new());
+    let one = || Neighbours::new(1);
+    let make = || async { runtime::create_dir("/a").await.unwrap() };
+    let (process, mains) = simulation.start(machine, &one(), vec![make]);
+    simulation.run_until(|| mains[0].is_ready());
+    simulation.crash(process, Crash::Kill, &mut Fate::nothing());
+    let again =
+        || async { runtime::create_dir_durably(std::path::Path::new("/a/b")).await.unwrap() };
+    let (process, mains) = simulation.start(machine, &one(), vec![again]);
+    simulation.run_until(|| mains[0].is_ready());
+    simulation.crash(process, Crash::PowerLoss, &mut Fate::nothing());
+    let look = || async { runtime::read_dir("/a/b").await.map(drop) };
+    let (_, mains) = simulation.start(machine, &one(), vec![look]);
+    simulation.run_until(|| mains[0].is_ready());
+    mains[0].take().unwrap().unwrap();
+}
