@@ -279,8 +279,8 @@ fn many_blocks_of_nothing_end() {
     let nothing = [1, 0, 0, 0, 0].repeat(200_000);
     let empty = lz4_frame(0b0110_0000, 0x40, None, &[&nothing[..], &[0; 4]].concat());
     assert_eq!(whole(Compression::Lz4, &empty), Ok(Vec::new()));
-    for encoder in [Encoder::Gzip, Encoder::Zstd] {
-        let nothing = encoder.encode(&[]).repeat(5000);
+    for (encoder, count) in [(Encoder::Gzip, 8), (Encoder::Zstd, 5000)] {
+        let nothing = encoder.encode(&[]).repeat(count);
         assert_eq!(whole(encoder.compression(), &nothing), Ok(Vec::new()));
     }
     let chunks = [&xerial(&[], 1)[..], &[0, 0, 0, 1, 0].repeat(5000)].concat();
@@ -334,5 +334,40 @@ proptest! {
     ) {
         let out = decode(encoder.compression(), &encoder.encode(&bytes), bytes.len(), piece_bytes);
         prop_assert_eq!(out, Ok(bytes));
+    }
+}
+
+/// A frame of 527 bytes by its header, with nothing in it. The library notices only if its output has
+/// room for all of them.
+#[test]
+fn a_frame_of_zstd_has_the_size_that_it_says() {
+    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x60, 0x0f, 0x01, 0x01, 0x00, 0x00];
+    for piece_bytes in [1, 64 << 10] {
+        let mut decoder = Decoder::new(Compression::Zstd, &frame, 1 << 20);
+        let mut out = vec![0; piece_bytes];
+        let mut result = Ok(());
+        while result.is_ok() && !decoder.is_finished() {
+            result = decoder.decode(&mut out).map(drop);
+        }
+        assert!(matches!(result, Err(CodecError::Corrupt { .. })), "{piece_bytes}: {result:?}");
+    }
+}
+
+/// A member of gzip takes memory anew, however little is in it.
+#[test]
+fn a_crowd_of_small_members_of_gzip_is_refused_and_large_ones_are_not() {
+    let noise: Vec<u8> = (0..5000_u32).map(|n| ((n * n) >> 7).to_le_bytes()[0]).collect();
+    for (content, members_count, is_read) in
+        [(&b"x"[..], 8, true), (b"x", 9, false), (&noise, 200, true)]
+    {
+        let member = Encoder::Gzip.encode(content);
+        let input = member.repeat(members_count);
+        let mut decoder = Decoder::new(Compression::Gzip, &input, u64::MAX);
+        let mut out = vec![0; 64 << 10];
+        let mut result = Ok(());
+        while result.is_ok() && !decoder.is_finished() {
+            result = decoder.decode(&mut out).map(drop);
+        }
+        assert_eq!(result.is_ok(), is_read, "{members_count} of {}: {result:?}", member.len());
     }
 }
