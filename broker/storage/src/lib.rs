@@ -20,6 +20,9 @@ mod options;
 mod shared;
 mod store;
 
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use error::{AppendError, Corruption, JournalStopped, ReadError, StartError};
 pub use format::NewerFormat;
 pub use format::entry::{BatchStamp, Entry, EntryKind};

@@ -147,7 +147,7 @@ pub(crate) fn decode_record(record: &[u8; RECORD_SIZE_BYTES]) -> Option<Entry> {
         0 => {
             let offsets_count = fields.u32(32);
             EntryKind::Batch(BatchStamp {
-                base_offset: next_offset + -i64::from(offsets_count),
+                base_offset: Offset(next_offset.0.checked_sub(i64::from(offsets_count))?),
                 offsets_count,
                 crc: fields.u32(28),
                 attributes: i16::from_le_bytes(fields.array(26)),

@@ -375,6 +375,10 @@ impl<'a> Frames<'a> {
         let archived = self.bytes.get(self.at..self.at.checked_add(FRAME_SIZE_BYTES)?)?;
         let archived = rkyv::api::low::access::<ArchivedFrame, Failure>(archived).ok()?;
         let frame = rkyv::api::low::deserialize::<Frame, Failure>(archived).ok()?;
+        if let FrameKind::Batch { base_offset, offsets_count, .. } = frame.kind {
+            // No log has so many offsets.
+            base_offset.checked_add(i64::from(offsets_count))?;
+        }
         let start = self.at + FRAME_SIZE_BYTES;
         let end = start.checked_add(frame.size_bytes as usize)?;
         self.bytes.get(start..end)?;

@@ -105,7 +105,7 @@ impl Index {
     }
 
     /// Reads an index back; none if it is damaged, of another version, or not of this segment in
-    /// its present size.
+    /// its present size, or if its points do not rise within that.
     pub(crate) fn decode(bytes: &[u8], segment_base: Offset, segment_bytes: u64) -> Option<Index> {
         let fields = Fields(bytes.get(..HEADER_SIZE_BYTES)?);
         let is_ours = fields.array(0) == MAGIC
@@ -127,7 +127,12 @@ impl Index {
                 }
             })
             .collect();
+        let rises = points
+            .is_sorted_by(|one, next| one.offset < next.offset && one.position < next.position);
         let last_position = points.last().map_or(0, |point| point.position);
+        if !rises || segment_bytes < last_position {
+            return None;
+        }
         let max_offset = Offset(fields.i64(40));
         let max_timestamp =
             (max_offset != Offset::NONE).then(|| (Timestamp(fields.i64(32)), max_offset));

@@ -9,7 +9,7 @@ use super::{Fields, NewerFormat, VERSION, put};
 
 const MAGIC: [u8; 8] = *b"HWSUPERB";
 /// What the checksum covers ends here.
-const SIZE_BYTES: usize = 184;
+pub(crate) const SIZE_BYTES: usize = 184;
 
 /// A place in a stream where a commit begins, or will.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

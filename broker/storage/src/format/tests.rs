@@ -14,8 +14,8 @@ use runtime::{AlignedBuf, BLOCK_SIZE_BYTES};
 
 use super::commit::{CommitHeader, FLAG_CARRY, FLAG_CARRY_BEGINS, FLAG_SEAL, HEADER_SIZE_BYTES};
 use super::entry::{BatchStamp, Entry, EntryKind, RECORD_SIZE_BYTES, decode_record, encode_record};
-use super::frame::{BASE_SIZE_BYTES, Base, FRAME_SIZE_BYTES, Frame, Vote};
-use super::index::Index;
+use super::frame::{BASE_SIZE_BYTES, Base, FRAME_SIZE_BYTES, Frame, Frames, Vote};
+use super::index::{Index, Point};
 use super::superblock::{Position, StreamRecord, Superblock};
 use super::*;
 use crate::Durability;
@@ -422,5 +422,42 @@ fn no_flipped_bit_of_a_header_goes_unnoticed() {
         let mut flipped = bytes;
         flipped[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(CommitHeader::decode(&flipped), Ok(None), "bit {bit}");
+    }
+}
+
+/// Whole by their checksums, and yet nothing that was ever written: offsets beyond the last one there
+/// is, and points of an index that do not rise or are not in the segment.
+#[test]
+fn numbers_that_no_log_has_are_refused() {
+    let mut record = encode_record(&batch());
+    for (next_offset, is_read) in [(i64::MIN, false), (i64::MIN + 5, true), (i64::MAX, true)] {
+        record[8..16].copy_from_slice(&next_offset.to_le_bytes());
+        let crc = crc32fast::hash(&record[..RECORD_SIZE_BYTES - 4]);
+        record[RECORD_SIZE_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+        assert_eq!(decode_record(&record).is_some(), is_read, "{next_offset}");
+    }
+
+    let stamp = *batch().batch().unwrap();
+    for (base_offset, is_read) in [(i64::MAX - 5, true), (i64::MAX - 4, false)] {
+        let stamp = BatchStamp { base_offset: Offset(base_offset), ..stamp };
+        let mut buf = AlignedBuf::with_capacity(4096);
+        let of_stamp = Entry { size_bytes: 0, ..entry(EntryKind::Batch(stamp)) };
+        Frame::entry(partition(), 1, &of_stamp).encode(&[], &mut buf);
+        let read = Frames::new(&buf, 1).next().unwrap();
+        assert_eq!(read.is_ok(), is_read, "{base_offset}");
+    }
+
+    let of = |points: [(i64, u64); 2]| {
+        let mut index = Index::default();
+        for (offset, position) in points {
+            let max_timestamp_before = Timestamp::NONE;
+            index.points.push(Point { offset: Offset(offset), position, max_timestamp_before });
+        }
+        Index::decode(&index.encode(Offset(0), 1000), Offset(0), 1000).is_some()
+    };
+    assert!(of([(0, 0), (5, 1000)]));
+    for points in [[(0, 0), (5, 1001)], [(0, 0), (0, 500)], [(0, 500), (5, 500)], [(7, 0), (5, 9)]]
+    {
+        assert!(!of(points), "{points:?}");
     }
 }

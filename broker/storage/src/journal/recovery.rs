@@ -408,7 +408,7 @@ fn recovered_stream(
 }
 
 /// Rules 6.6 to 6.9: each partition's vote and log.
-fn replay_logs(
+pub(crate) fn replay_logs(
     directory: &Path,
     journal: u32,
     durable: &Walk,

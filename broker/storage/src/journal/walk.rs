@@ -85,14 +85,7 @@ impl<'a> Walker<'a> {
     /// Rules 6.4 and 6.5.
     pub(crate) async fn walk(&self) -> Result<Walk, StartError> {
         let record = self.record();
-        let mut walk = Walk {
-            frames: Vec::new(),
-            end: record.replay_from,
-            carry: None,
-            commits: Vec::new(),
-            checksums: Vec::new(),
-            corruption: None,
-        };
+        let mut walk = Walk { end: record.replay_from, ..Walk::of(Vec::new()) };
         let mut carry_begins = None;
         while let Some((position, commit)) = self.find_next(&walk.end).await? {
             if let Err(at) = self.read_frames(&commit, &mut walk.frames) {
@@ -349,6 +342,18 @@ impl<'a> Walker<'a> {
 }
 
 impl Walk {
+    /// Nothing but frames, as if they had been read.
+    pub(crate) fn of(frames: Vec<WalkedFrame>) -> Walk {
+        Walk {
+            frames,
+            end: Position::default(),
+            carry: None,
+            commits: Vec::new(),
+            checksums: Vec::new(),
+            corruption: None,
+        }
+    }
+
     /// Whether a mark's previous commit is among those that were read, so that recovery may begin
     /// at the mark next time (rule 6.11).
     pub(crate) fn contains_mark(&self, mark: &Position) -> bool {
