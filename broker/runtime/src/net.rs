@@ -106,6 +106,12 @@ impl TcpStream {
         }
     }
 
+    /// The number of its descriptor. The kernel gives the lowest one that is free, so all below it
+    /// were in use.
+    pub fn descriptor(&self) -> u64 {
+        u64::try_from(self.fd.0).expect("a descriptor that was given is not negative")
+    }
+
     /// Waits for bytes and appends them to the buffer, as many as fit into its spare capacity.
     /// Returns how many came, zero at the end of the stream, and the buffer.
     pub async fn receive(&self, buf: BytesMut) -> (io::Result<usize>, BytesMut) {

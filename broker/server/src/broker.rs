@@ -78,6 +78,8 @@ struct Setup {
     options: StoreOptions,
     directory_id: DirectoryId,
     found: FoundJournals,
+    /// Of the whole process, if that is known.
+    descriptors_max: Option<u64>,
 }
 
 /// What a core does from its start to its end, and what it says if that was not in good order.
@@ -91,10 +93,16 @@ pub fn run(
     on_ready: impl FnOnce(&HostPort) + Send + 'static,
 ) -> Result<(), BrokerError> {
     // A file for each active log and a socket for each client.
-    match runtime::host::raise_open_files_limit() {
-        Ok(limit) => tracing::info!(limit, "files and sockets that may be open"),
-        Err(error) => tracing::warn!(%error, "the limit of open files stays (ulimit -n)"),
-    }
+    let descriptors_max = match runtime::host::raise_open_files_limit() {
+        Ok(limit) => {
+            tracing::info!(limit, "files and sockets that may be open");
+            Some(limit)
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files stays (ulimit -n)");
+            None
+        }
+    };
     let config = Arc::new(config);
     let processors = match &config.cores {
         Cores::On(processors) => processors.clone(),
@@ -114,7 +122,8 @@ pub fn run(
         tracing::warn!(pid, "waiting until the last writes of a killed broker have landed");
     })?;
     let preparing = prepare(config, cores_count, boot_id);
-    let prepared = runtime::block_on(preparing)??;
+    let mut prepared = runtime::block_on(preparing)??;
+    prepared.setup.descriptors_max = descriptors_max;
     let until = move || async move { termination.requested().await };
     let (neighbours, mains) = prepared.into_cores(until, on_ready);
     let results = Threads { neighbours, processors, lock: Some(&lock) }.run(mains)?;
@@ -156,6 +165,7 @@ pub async fn prepare(
         address,
         cores_count,
         found,
+        descriptors_max: None,
     };
     Ok(Prepared { setup })
 }
@@ -249,6 +259,9 @@ async fn run_core<Asked: Future<Output = io::Result<&'static str>>>(
     let Setup { config, address, advertised, cores_count, .. } = setup.clone();
     let image = ClusterImage::empty(config.broker_id, advertised.clone());
     let core = Core::new(id, cores_count, config, address, image.clone());
+    if let Some(descriptors_max) = setup.descriptors_max {
+        core.set_descriptors_max(descriptors_max);
+    }
     core.gathering.set_before(setup.found.cores_count);
     let mesh = port.serve({
         let core = Rc::downgrade(&core);

@@ -66,7 +66,9 @@ pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, peer: SocketAddr) {
         let outcome = match handlers::dispatch(&core, &frame).await {
             Ok(outcome) => outcome,
             Err(refused) => {
-                tracing::info!(%peer, %refused, "a connection is closed");
+                if let Some(left_out) = core.lines.closed.admit() {
+                    tracing::info!(%peer, %refused, left_out, "a connection is closed");
+                }
                 break ReceiveError::Refused;
             }
         };
@@ -78,7 +80,7 @@ pub(crate) async fn serve(core: Rc<Core>, stream: TcpStream, peer: SocketAddr) {
     };
     tracing::debug!(%peer, ?end, "a connection has ended");
     drop(pending);
-    if matches!(end, ReceiveError::End) {
+    if matches!(end, ReceiveError::End | ReceiveError::Refused) {
         // What was asked for before is still answered.
         let _ = runtime::timeout(LAST_ANSWERS_MAX, sending.finished()).await;
     }

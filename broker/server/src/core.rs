@@ -12,7 +12,7 @@ use model::{ProducerId, TopicPartition};
 use runtime::sync::budget::Budget;
 use runtime::sync::oneshot;
 use runtime::sync::watch::Watch;
-use runtime::{CoreId, JoinHandle, Mesh, Reply, TcpListener};
+use runtime::{CoreId, JoinHandle, Mesh, Reply, TcpListener, TcpStream};
 use storage::{Log, LogOptions, RecoveredLog, Store};
 use wire::ErrorCode;
 
@@ -24,6 +24,7 @@ use crate::controller::Controller;
 use crate::failure::Failure;
 use crate::fetch_sessions::FetchSessions;
 use crate::image::ClusterImage;
+use crate::lines::ClientLines;
 use crate::metrics::{ConnectionCounters, CoreMetrics};
 use crate::owner::Owner;
 
@@ -33,6 +34,13 @@ pub(crate) type CoreMesh = Mesh<CoreRequest, CoreAnswer>;
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
 /// How often producers that are silent are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Of so many descriptors, those that connections may not have: segments are rolled, and files read,
+/// however many clients there are.
+fn descriptors_kept(descriptors_max: u64) -> u64 {
+    const KEPT_MIN: u64 = 64;
+    (descriptors_max / 10).max(KEPT_MIN.min(descriptors_max / 2))
+}
 
 pub(crate) struct Core {
     pub(crate) id: CoreId,
@@ -46,11 +54,16 @@ pub(crate) struct Core {
     image: RefCell<Arc<ClusterImage>>,
 
     pub(crate) request_bytes: Budget,
+    /// Whose turn it is to receive the rest of a request for which nothing is left of them.
+    pub(crate) finishing: Budget,
     pub(crate) fetch_bytes: Budget,
     /// Whose turn it is to open a compressed batch that takes long.
     pub(crate) walking: Budget,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) counters: ConnectionCounters,
+    pub(crate) lines: ClientLines,
+    /// Connections do not take descriptors from this number on: they are for files.
+    descriptors_end: Cell<u64>,
     connections: RefCell<BTreeMap<u64, JoinHandle<()>>>,
     accepting: RefCell<Option<JoinHandle<()>>>,
     connections_opened: Cell<u64>,
@@ -88,10 +101,13 @@ impl Core {
             controller: OnceCell::new(),
             image: RefCell::new(Arc::new(image)),
             request_bytes: Budget::new(memory.request_bytes),
+            finishing: Budget::new(1),
             fetch_bytes: Budget::new(memory.fetch_bytes),
             walking: Budget::new(1),
             fetch_sessions,
             counters: ConnectionCounters::default(),
+            lines: ClientLines::default(),
+            descriptors_end: Cell::new(u64::MAX),
             connections: RefCell::default(),
             accepting: RefCell::default(),
             connections_opened: Cell::default(),
@@ -112,6 +128,11 @@ impl Core {
 
     pub(crate) fn set_controller(&self, controller: Rc<Controller>) {
         assert!(self.controller.set(controller).is_ok(), "a broker has one controller");
+    }
+
+    /// The process may have so many descriptors.
+    pub(crate) fn set_descriptors_max(&self, descriptors_max: u64) {
+        self.descriptors_end.set(descriptors_max - descriptors_kept(descriptors_max));
     }
 
     /// Takes up the core's own store and those of cores that are gone.
@@ -312,14 +333,17 @@ impl Core {
             let (stream, peer) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if let Some(left_out) = self.lines.not_accepted.admit() {
+                        tracing::warn!(%error, left_out, "a connection could not be accepted");
+                    }
                     runtime::sleep(RETRY_EVERY).await;
                     continue;
                 }
             };
-            let limit = self.config.connections.count_max;
-            if limit <= self.connections.borrow().len() {
-                tracing::warn!(%peer, limit, "a connection was refused: connections.count-max");
+            if let Some(reason) = self.reason_to_refuse(&stream) {
+                if let Some(left_out) = self.lines.refused.admit() {
+                    tracing::warn!(%peer, reason, left_out, "a connection was refused");
+                }
                 continue;
             }
             let number = self.connections_opened.get();
@@ -331,6 +355,15 @@ impl Core {
             });
             self.connections.borrow_mut().insert(number, serving);
         }
+    }
+
+    fn reason_to_refuse(&self, stream: &TcpStream) -> Option<&'static str> {
+        if self.config.connections.count_max <= self.connections.borrow().len() {
+            return Some("there are connections.count-max on this core");
+        }
+        // All descriptors below it are in use: the kernel gives the lowest.
+        let is_kept = self.descriptors_end.get() <= stream.descriptor();
+        is_kept.then_some("the descriptors that are left are for files (ulimit -n)")
     }
 
     pub(crate) fn connections_count(&self) -> usize {

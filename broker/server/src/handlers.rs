@@ -26,6 +26,9 @@ use wire::{ApiKey, DecodeError, ErrorCode, Frame, Request, RequestPrefix, Respon
 
 use crate::core::Core;
 
+/// An answer of so many bytes does not wait for those who take theirs slowly.
+const ANSWER_BYTES_FREE: usize = 64 << 10;
+
 /// What comes of a request.
 pub(crate) enum Outcome {
     Send(Answer),
@@ -98,8 +101,21 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
             respond(offset_for_leader_epoch::handle(&core, request).await.into())
         }),
         // Before anything that comes after them on the connection.
+        // Topics are created before anything that comes after. The answer, which may be large, is
+        // made when those before it are sent, so that a connection has one of them at a time; all
+        // connections together have what fetches may have.
         Request::Metadata(request) => {
-            ready(respond(metadata::handle(&core, version, request).await.into()))
+            metadata::begin(&core, version, &request).await;
+            Box::pin(async move {
+                let answer_bytes = metadata::answer_bytes(&core, &request);
+                let counted_bytes = answer_bytes.saturating_sub(ANSWER_BYTES_FREE);
+                let memory = match counted_bytes {
+                    0 => None,
+                    _ => Some(core.fetch_bytes.take(counted_bytes).await),
+                };
+                let outcome = respond(metadata::handle(&core, version, &request).into());
+                with_memory(outcome, memory)
+            })
         }
         Request::CreateTopics(request) => {
             ready(respond(create_topics::handle(&core, request).await.into()))
@@ -115,7 +131,7 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
         }
         Request::ApiVersions(request) => ready(respond(api_versions::handle(version, &request))),
         Request::DescribeConfigs(request) => {
-            ready(respond(describe_configs::handle(&core, &request).into()))
+            Box::pin(async move { respond(describe_configs::handle(&core, &request).into()) })
         }
         Request::DescribeCluster(request) => {
             ready(respond(describe_cluster::handle(&core, &request).into()))
@@ -128,6 +144,14 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
 
 fn ready(outcome: Outcome) -> OutcomeFuture {
     Box::pin(std::future::ready(outcome))
+}
+
+/// The answer gives the memory back when it is sent.
+fn with_memory(outcome: Outcome, memory: Option<Share>) -> Outcome {
+    match outcome {
+        Outcome::Send(answer) => Outcome::Send(Answer { _memory: memory, ..answer }),
+        other @ (Outcome::Nothing | Outcome::Close(_)) => other,
+    }
 }
 
 fn send(response: Response, version: i16, correlation_id: i32) -> Outcome {

@@ -19,6 +19,7 @@ mod call;
 pub mod config;
 mod image;
 mod failure;
+mod lines;
 mod owner;
 mod controller;
 mod core;

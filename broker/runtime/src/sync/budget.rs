@@ -46,6 +46,11 @@ impl Budget {
         self.state.borrow().total
     }
 
+    /// Whether somebody waits for a part of it.
+    pub fn is_waited_for(&self) -> bool {
+        !self.state.borrow().waiting.is_empty()
+    }
+
     /// Takes an amount now, or nothing.
     pub fn try_take(&self, amount: usize) -> Option<Share> {
         let mut state = self.state.borrow_mut();

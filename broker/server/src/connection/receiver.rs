@@ -38,7 +38,7 @@ pub(super) struct Receiver {
 /// A request's part of the connection's memory and of the core's, until it is answered.
 pub(super) struct RequestMemory {
     _of_connection: Share,
-    _of_core: Share,
+    _of_core: Vec<Share>,
 }
 
 impl Receiver {
@@ -63,27 +63,61 @@ impl Receiver {
         let prefix = *self.buf.first_chunk().expect("just received");
         let limit = self.core.config.connections.request_bytes_max;
         let size_bytes = frame_size_bytes(prefix, limit).map_err(|error| {
-            tracing::info!(%error, "a connection is closed");
+            if let Some(left_out) = self.core.lines.closed.admit() {
+                tracing::info!(%error, left_out, "a connection is closed");
+            }
             ReceiveError::Refused
         })?;
-        // Taken whole and before anything is received into it: no two connections can wait for
-        // each other with half a frame.
-        let memory = RequestMemory {
-            _of_connection: self.unanswered_bytes.take(size_bytes).await,
-            _of_core: self.core.request_bytes.take(size_bytes).await,
-        };
+        let of_connection = self.unanswered_bytes.take(size_bytes).await;
+        let of_core = self.receive_frame(size_bytes).await?;
+        let memory = RequestMemory { _of_connection: of_connection, _of_core: of_core };
         let whole_bytes = FRAME_PREFIX_SIZE_BYTES + size_bytes;
-        let deadline = runtime::now() + transfer_time_max(size_bytes);
-        while self.buf.len() < whole_bytes {
-            let missing_bytes = whole_bytes - self.buf.len();
-            let left = deadline.since(runtime::now());
-            if !self.receive(missing_bytes, left, &|| true).await? {
-                return Err(ReceiveError::Broken);
-            }
-        }
         let mut frame = self.buf.split_to(whole_bytes).freeze();
         let _ = frame.split_to(FRAME_PREFIX_SIZE_BYTES);
         Ok((frame, memory))
+    }
+
+    /// Receives a frame of so many bytes, and returns its part of the core's memory. That is taken for
+    /// what has come, and as much again, never for what is only announced: who announces much and
+    /// sends little keeps nobody waiting.
+    async fn receive_frame(&mut self, size_bytes: usize) -> Result<Vec<Share>, ReceiveError> {
+        let whole_bytes = FRAME_PREFIX_SIZE_BYTES + size_bytes;
+        let mut deadline = runtime::now() + transfer_time_max(size_bytes);
+        // Not more than a connection may read ahead anyway, so that nothing is taken for it yet.
+        let mut room_bytes = whole_bytes.min(RECEIVE_BYTES);
+        let mut shares = Vec::new();
+        let mut is_beyond = false;
+        loop {
+            while self.buf.len() < room_bytes {
+                let missing_bytes = room_bytes - self.buf.len();
+                let left = deadline.since(runtime::now());
+                if !self.receive(missing_bytes, left, &|| true).await? {
+                    return Err(ReceiveError::Broken);
+                }
+            }
+            let before = runtime::now();
+            if shares.is_empty() {
+                shares.push(self.core.request_bytes.take(room_bytes).await);
+            }
+            let missing_bytes = whole_bytes - room_bytes;
+            if missing_bytes == 0 {
+                return Ok(shares);
+            }
+            let more_bytes = room_bytes.min(missing_bytes);
+            if !is_beyond {
+                shares.push(match self.core.request_bytes.try_take(more_bytes) {
+                    Some(share) => share,
+                    // All have a part, and nobody the whole: one after the other goes beyond.
+                    None => {
+                        is_beyond = true;
+                        self.core.finishing.take(1).await
+                    }
+                });
+            }
+            room_bytes += more_bytes;
+            // The client does not have to make up for our waiting.
+            deadline = deadline + runtime::now().since(before);
+        }
     }
 
     /// Receives once, with room for at least so much. False at the end of the stream.

@@ -1,16 +1,24 @@
 //! Answers to a stream.
 
+use std::future::Future;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use runtime::TcpStream;
 use runtime::sync::queue;
 use wire::Piece;
 
-use super::{Pending, transfer_time_max};
+use super::{Pending, TRANSFER_GRACE, transfer_time_max};
 use crate::core::Core;
 use crate::handlers::{Answer, Outcome};
+
+/// How often it is looked at what is being sent.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// In place of [`TRANSFER_GRACE`] when memory for answers has run out.
+const GRACE_WHEN_WAITED_FOR: Duration = Duration::from_secs(2);
 
 /// Sends answers in order until the receiver has ended, or the client has.
 pub(super) async fn run(
@@ -23,20 +31,43 @@ pub(super) async fn run(
             Outcome::Send(answer) => answer,
             Outcome::Nothing => continue,
             Outcome::Close(reason) => {
-                tracing::info!(reason, "a connection is closed");
+                if let Some(left_out) = core.lines.closed.admit() {
+                    tracing::info!(reason, left_out, "a connection is closed");
+                }
                 break;
             }
         };
         let size_bytes = answer.frame.size_bytes;
         core.counters.note_sent(size_bytes);
-        // A client that does not read gives its memory back by being cut off.
-        match runtime::timeout(transfer_time_max(size_bytes), send(&stream, answer)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(runtime::TimedOut) => break,
+        if !send_in_time(&core, size_bytes, send(&stream, answer)).await {
+            break;
         }
     }
     // Wakes the receiver, if it is not the one who has ended.
     let _ = stream.shutdown().await;
+}
+
+/// A client that does not read gives its memory back by being cut off: sooner when others wait for
+/// it. False if it was, or has gone.
+async fn send_in_time(
+    core: &Core,
+    size_bytes: usize,
+    sending: impl Future<Output = io::Result<()>>,
+) -> bool {
+    let begun = runtime::now();
+    let mut sending = pin!(sending);
+    loop {
+        if let Ok(sent) = runtime::timeout(LOOK_EVERY, sending.as_mut()).await {
+            return sent.is_ok();
+        }
+        let time_max = match core.fetch_bytes.is_waited_for() {
+            true => transfer_time_max(size_bytes) - TRANSFER_GRACE + GRACE_WHEN_WAITED_FOR,
+            false => transfer_time_max(size_bytes),
+        };
+        if begun + time_max <= runtime::now() {
+            return false;
+        }
+    }
 }
 
 async fn send(stream: &TcpStream, answer: Answer) -> io::Result<()> {

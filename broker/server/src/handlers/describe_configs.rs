@@ -1,5 +1,6 @@
 //! DescribeConfigs: of topics and of this broker.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use coordinator::CONFIGS;
@@ -19,7 +20,7 @@ const SOURCE_STATIC: i8 = 4;
 const SOURCE_DEFAULT: i8 = 5;
 
 pub(super) fn handle(core: &Rc<Core>, request: &DescribeConfigsRequest) -> DescribeConfigsResponse {
-    let results = request.resources.iter().map(|resource| {
+    let results = once_each(&request.resources).into_iter().map(|resource| {
         let described = match resource.resource_type {
             TOPIC => of_topic(core, request, resource),
             BROKER => of_broker(core, request, resource),
@@ -41,6 +42,16 @@ pub(super) fn handle(core: &Rc<Core>, request: &DescribeConfigsRequest) -> Descr
         }
     });
     DescribeConfigsResponse { results: results.collect(), ..Default::default() }
+}
+
+/// In the order of the request; what is named again is the same as before, as in Kafka, so that the
+/// answer does not grow with it.
+fn once_each(resources: &[DescribeConfigsResource]) -> Vec<&DescribeConfigsResource> {
+    let mut seen = BTreeSet::new();
+    resources
+        .iter()
+        .filter(|resource| seen.insert((resource.resource_type, &resource.resource_name)))
+        .collect()
 }
 
 /// Null asks for all.

@@ -7,6 +7,9 @@ use wire::{ErrorCode, InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::core::Core;
 
+/// Characters of a client's id in the log.
+const ID_SHOWN_MAX: usize = 100;
+
 pub(super) async fn handle(
     core: &Rc<Core>,
     request: InitProducerIdRequest,
@@ -19,7 +22,14 @@ pub(super) async fn handle(
     };
     // Fatal in every client, with words that say what is missing.
     if let Some(id) = &request.transactional_id {
-        tracing::warn!(%id, "a client asks for transactions, which are not supported yet");
+        if let Some(left_out) = core.lines.transactional.admit() {
+            let id: String = id.chars().take(ID_SHOWN_MAX).collect();
+            tracing::warn!(
+                ?id,
+                left_out,
+                "a client asks for transactions, which are not there yet"
+            );
+        }
         return refused(ErrorCode::TransactionalIdAuthorizationFailed);
     }
     match core.next_producer_id().await {

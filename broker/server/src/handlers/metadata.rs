@@ -1,15 +1,19 @@
 //! Metadata: the broker, and who leads which partition.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use coordinator::NewTopic;
 use model::{BrokerId, PartitionIndex, TopicId};
-use wire::metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
+use wire::metadata::{
+    MetadataRequestTopic, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
+};
 use wire::{ErrorCode, MetadataRequest, MetadataResponse, Text};
 
 use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
+use crate::failure::Failure;
 use crate::image::{ClusterImage, TopicImage};
 
 /// Those that Kafka hides from its consumers' patterns.
@@ -18,16 +22,32 @@ const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"]
 /// From here on a client can decline that topics are created.
 const DECLINE_VERSION_MIN: i16 = 4;
 
-pub(super) async fn handle(
-    core: &Rc<Core>,
-    version: i16,
-    request: MetadataRequest,
-) -> MetadataResponse {
+/// What an answer takes for each partition: as a structure, and as bytes.
+const PARTITION_BYTES_MAX: usize = 256;
+
+/// Creates what is asked for and is not there, before anything that comes after on the connection.
+pub(super) async fn begin(core: &Rc<Core>, version: i16, request: &MetadataRequest) {
     let may_create = core.config.topics.auto_create
         && (version < DECLINE_VERSION_MIN || request.allow_auto_topic_creation);
     if may_create {
-        create_missing(core, &request).await;
+        create_missing(core, request).await;
     }
+}
+
+/// About how much memory the answer takes.
+pub(super) fn answer_bytes(core: &Core, request: &MetadataRequest) -> usize {
+    let image = core.image();
+    let partitions_count: usize = match request.topics.as_deref() {
+        None | Some([]) => image.topics().map(|topic| topic.partitions.len()).sum(),
+        Some(topics) => {
+            let names = once_each(topics).into_iter().filter_map(|topic| topic.name.as_ref());
+            names.filter_map(|name| image.topic(name)).map(|topic| topic.partitions.len()).sum()
+        }
+    };
+    partitions_count * PARTITION_BYTES_MAX
+}
+
+pub(super) fn handle(core: &Core, version: i16, request: &MetadataRequest) -> MetadataResponse {
     let image = core.image();
     let broker = image.broker;
     let topics = match &request.topics {
@@ -36,8 +56,8 @@ pub(super) async fn handle(
         Some(topics) if topics.is_empty() && version == 0 => {
             image.topics().map(|topic| described(topic, broker)).collect()
         }
-        Some(topics) => topics
-            .iter()
+        Some(topics) => once_each(topics)
+            .into_iter()
             .map(|topic| match &topic.name {
                 Some(name) if topic.topic_id == TopicId::ZERO => by_name(&image, name),
                 _ => by_id(&image, topic.topic_id),
@@ -56,6 +76,13 @@ pub(super) async fn handle(
         topics,
         ..Default::default()
     }
+}
+
+/// In the order of the request. A topic is described once however often it is named, as Kafka does
+/// it: the answer is not longer than that about all topics.
+fn once_each(topics: &[MetadataRequestTopic]) -> Vec<&MetadataRequestTopic> {
+    let mut seen = BTreeSet::new();
+    topics.iter().filter(|topic| seen.insert((&topic.name, topic.topic_id))).collect()
 }
 
 fn by_name(image: &ClusterImage, name: &Text) -> MetadataResponseTopic {
@@ -138,7 +165,10 @@ async fn create_missing(core: &Rc<Core>, request: &MetadataRequest) {
     if let CoreAnswer::Topics(outcomes) = core.call_controller(create).await {
         // Who has lost a race against another client finds the topic as well.
         for failure in outcomes.into_iter().filter_map(Result::err) {
-            tracing::info!(code = %failure.code, message = %failure.message, "not created");
+            if let Some(left_out) = core.lines.not_created.admit() {
+                let Failure { code, message } = failure;
+                tracing::info!(%code, ?message, left_out, "a topic is not created");
+            }
         }
     }
 }
