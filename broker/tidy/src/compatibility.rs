@@ -1,10 +1,10 @@
 //! The tests that `broker/server/COMPATIBILITY.md` names for its rules are there, and every test of
-//! the protocol is named by a rule.
+//! the protocol and of hostile clients is named by a rule.
 
 use crate::sources::{Source, all, assert_none};
 
 const RULES: &str = "broker/server/COMPATIBILITY.md";
-const TESTS: &str = "broker/server/tests/protocol/";
+const TESTS: [&str; 2] = ["broker/server/tests/protocol/", "broker/server/tests/hostile/"];
 const TESTS_COUNT_MIN: usize = 40;
 
 /// The names of tests in the last column of the tables; of `fetch::f1_…` the part behind the colons.
@@ -24,7 +24,8 @@ fn check(rules: &str, sources: &[Source]) -> Vec<String> {
             complaints.push(format!("there is no test {name}"));
         }
     }
-    for source in sources.iter().filter(|source| source.path.starts_with(TESTS)) {
+    let is_ruled = |source: &&Source| TESTS.iter().any(|tests| source.path.starts_with(tests));
+    for source in sources.iter().filter(is_ruled) {
         let after = source.text.split("#[test]\nfn ").skip(1);
         for name in after.filter_map(|text| text.split('(').next()) {
             if !named.contains(&name) {

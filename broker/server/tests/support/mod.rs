@@ -66,7 +66,11 @@ pub(crate) fn command(data_dir: &Path, arguments: &[&str]) -> Command {
 
 impl Broker {
     pub(crate) fn start(data_dir: &Path, arguments: &[&str]) -> Broker {
-        let mut child = command(data_dir, arguments).stdout(Stdio::piped()).spawn().unwrap();
+        Broker::start_with(&mut command(data_dir, arguments))
+    }
+
+    pub(crate) fn start_with(command: &mut Command) -> Broker {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let begun = Instant::now();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -169,6 +173,19 @@ impl Client {
         Bytes::from(frame)
     }
 
+    /// The next frame, or none if the broker has ended the connection. An error if neither comes.
+    pub(crate) fn try_receive_frame(&mut self) -> Result<Option<Bytes>, String> {
+        let mut prefix = [0; FRAME_PREFIX_SIZE_BYTES];
+        match self.stream.read_exact(&mut prefix) {
+            Ok(()) => {}
+            Err(error) if is_end(&error) => return Ok(None),
+            Err(error) => return Err(error.to_string()),
+        }
+        let mut frame = vec![0; usize::try_from(i32::from_be_bytes(prefix)).unwrap()];
+        self.stream.read_exact(&mut frame).map_err(|error| error.to_string())?;
+        Ok(Some(Bytes::from(frame)))
+    }
+
     pub(crate) fn receive<R: RequestMessage>(&mut self, version: i16) -> (i32, R::Response) {
         decode_response(version, &self.receive_frame()).unwrap()
     }
@@ -200,6 +217,11 @@ impl Client {
         assert!(!response.topics[0].error_code.is_error(), "{:?}", response.topics[0]);
         response
     }
+}
+
+fn is_end(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
 }
 
 /// A batch of records with these values.
