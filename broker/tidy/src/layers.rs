@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::sources::{assert_none, root};
 
 /// In reading order: each crate uses only crates above it, and of those only these.
-const LAYERS: [(&str, &[&str]); 12] = [
+const LAYERS: [(&str, &[&str]); 13] = [
     ("model", &[]),
     ("wire", &["model"]),
     ("runtime", &[]),
@@ -16,6 +16,7 @@ const LAYERS: [(&str, &[&str]); 12] = [
     ("coordinator", &["model"]),
     ("server", &["replication", "storage", "coordinator", "client", "wire", "runtime", "model"]),
     ("simulation", &["server", "client", "wire", "runtime", "model"]),
+    ("fuzz", &["server", "coordinator", "replication", "storage", "wire", "model"]),
     ("loadgen", &["client", "wire", "runtime", "model"]),
     ("tuning", &["runtime"]),
     ("bench-harness", &["loadgen", "tuning"]),
