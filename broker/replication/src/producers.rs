@@ -13,6 +13,7 @@ mod snapshot;
 use std::collections::{BTreeMap, VecDeque};
 
 use model::{LogIndex, Offset, ProducerEpoch, ProducerId, Timestamp};
+use runtime::sim::{PlantedBug, has_bug};
 use storage::BatchStamp;
 
 pub use snapshot::SnapshotError;
@@ -151,6 +152,9 @@ impl ProducerStates {
                     == (batch.base_sequence, batch.last_sequence)
             })
         {
+            if has_bug(PlantedBug::AppendDuplicates) {
+                return Ok(None);
+            }
             let Remembered { base_offset, next_offset, max_timestamp, .. } = *known;
             return Ok(Some(Duplicate { base_offset, next_offset, max_timestamp }));
         }
@@ -287,7 +291,10 @@ impl ProducerStates {
             }
             is_current && 0 < free
         };
-        let staged_count = self.staged_counts.get(&producer_id).copied().unwrap_or(0);
+        let staged_count = match has_bug(PlantedBug::ForgetStagedProducers) {
+            true => 0,
+            false => self.staged_counts.get(&producer_id).copied().unwrap_or(0),
+        };
         let staged = self.staged.iter().rev().filter(|staged| staged.producer_id == producer_id);
         let staged_last = staged.take(staged_count).all(|staged| note(staged.epoch, staged.batch));
         if staged_last && let Some(producer) = self.applied.get(&producer_id) {

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use model::record_batch::BatchHeader;
 use model::{LeaderEpoch, LogIndex, NodeId, Offset, Timestamp, TopicPartition};
+use runtime::sim::{PlantedBug, has_bug};
 use runtime::sync::oneshot;
 use runtime::sync::watch::Watch;
 use storage::{
@@ -505,6 +506,9 @@ impl Replica {
     /// The offset at which readers stop.
     pub fn readable_end(&self, isolation: Isolation) -> Offset {
         let progress = self.progress();
+        if has_bug(PlantedBug::ServeBeyondHighWatermark) {
+            return progress.log_end;
+        }
         match isolation {
             Isolation::ReadUncommitted => progress.high_watermark,
             Isolation::ReadCommitted => progress.last_stable,

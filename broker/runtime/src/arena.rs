@@ -73,6 +73,11 @@ impl<T> Arena<T> {
         self.places.iter().filter_map(|place| place.occupant.as_ref())
     }
 
+    /// The same, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.places.iter_mut().filter_map(|place| place.occupant.as_mut())
+    }
+
     /// The keys of the occupants, in the order of their places.
     pub(crate) fn keys(&self) -> Vec<Key> {
         let occupied = self.places.iter().zip(0..).filter(|(place, _)| place.occupant.is_some());

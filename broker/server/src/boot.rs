@@ -218,6 +218,9 @@ pub(crate) async fn start_stores(
     }
     let own = own.expect("every core reads its own journal");
     let owner = Owner::new(core.config.broker_id, own, options.batch_bytes_max());
+    if !plan.is_complete() {
+        owner.note_missing_logs();
+    }
     core.set_stores(owner, foreign);
     Ok(())
 }

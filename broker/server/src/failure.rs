@@ -1,6 +1,7 @@
 //! What goes wrong, as Kafka's clients are told.
 
 use coordinator::{NameError, PartitionsRefused, TopicRefused};
+use model::TopicPartition;
 use model::codec::CodecError;
 use model::record_batch::BatchError;
 use replication::{AppendRefused, ReadRefused, SequenceError, WaitError};
@@ -23,6 +24,16 @@ impl Failure {
         Failure::new(
             ErrorCode::UnknownTopicOrPartition,
             "This server does not host this topic-partition.",
+        )
+    }
+
+    pub(crate) fn missing_log(partition: TopicPartition) -> Failure {
+        Failure::new(
+            ErrorCode::KafkaStorageError,
+            format_args!(
+                "the log of {partition} was not found at the start, as a journal is damaged: see \
+                 the broker's log"
+            ),
         )
     }
 }

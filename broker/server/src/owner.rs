@@ -1,6 +1,6 @@
 //! The partitions that live on this core, and what other cores may ask of them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -27,6 +27,8 @@ pub(crate) struct Owner {
     batch_bytes_max: usize,
     replicas: RefCell<BTreeMap<TopicPartition, Rc<Replica>>>,
     watches: RefCell<BTreeMap<WatchId, Vec<JoinHandle<()>>>>,
+    /// A journal is damaged so that logs may be there which were not found.
+    misses_logs: Cell<bool>,
 }
 
 impl Owner {
@@ -37,7 +39,13 @@ impl Owner {
             batch_bytes_max,
             replicas: RefCell::default(),
             watches: RefCell::default(),
+            misses_logs: Cell::new(false),
         })
+    }
+
+    /// From now on a partition without a log is one whose log was not found.
+    pub(crate) fn note_missing_logs(&self) {
+        self.misses_logs.set(true);
     }
 
     pub(crate) fn store(&self) -> &Rc<Store> {
@@ -53,7 +61,11 @@ impl Owner {
     }
 
     pub(crate) fn replica(&self, partition: TopicPartition) -> Result<Rc<Replica>, Failure> {
-        self.replicas.borrow().get(&partition).cloned().ok_or_else(Failure::unknown_partition)
+        let found = self.replicas.borrow().get(&partition).cloned();
+        found.ok_or_else(|| match self.misses_logs.get() {
+            true => Failure::missing_log(partition),
+            false => Failure::unknown_partition(),
+        })
     }
 
     // ---- Appends.

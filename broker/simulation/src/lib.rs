@@ -31,4 +31,4 @@ mod invariants;
 pub use history::History;
 pub use invariants::{Invariant, Violation, all as all_invariants};
 pub use plan::{Plan, Profile};
-pub use run::{Counts, Failure, Options, Report, run};
+pub use run::{Counts, Options, Report, run};

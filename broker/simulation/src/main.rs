@@ -35,6 +35,9 @@ struct Cli {
     /// Names the bugs that can be planted.
     #[arg(long)]
     bugs: bool,
+    /// A bit of the broker's disk turns at the end of every run.
+    #[arg(long)]
+    rot: bool,
     /// Shows what a seed's run is like.
     #[arg(long)]
     plan: bool,
@@ -68,7 +71,7 @@ fn main() -> ExitCode {
         },
     };
     let duration = Duration::from_secs(cli.seconds);
-    let profile = Profile { duration, operations_min: cli.operations };
+    let profile = Profile { duration, operations_min: cli.operations, has_rot: cli.rot };
     let options = Options { profile, bug, facts_of: cli.facts.clone() };
     let mut sum = Counts::default();
     let mut failed_count = 0_u64;
@@ -83,8 +86,7 @@ fn main() -> ExitCode {
                 for (at, event) in report.events.iter().filter(|_| cli.events) {
                     let _ = writeln!(out, "{at} {event}");
                 }
-                let _ =
-                    writeln!(out, "seed {seed} trace {:016x} {:?}", report.trace, report.counts);
+                let _ = writeln!(out, "seed {seed} trace={:016x} {}", report.trace, report.counts);
                 report.violations
             }
             // What it said is on standard error already.
@@ -96,7 +98,7 @@ fn main() -> ExitCode {
         failed_count += u64::from(!violations.is_empty());
     }
     if 1 < cli.count {
-        let _ = writeln!(out, "{} seeds, {failed_count} failed: {sum:?}", cli.count);
+        let _ = writeln!(out, "{} seeds, {failed_count} failed: {sum}", cli.count);
     }
     if failed_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

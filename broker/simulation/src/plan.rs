@@ -11,11 +11,13 @@ pub struct Profile {
     pub duration: Duration,
     /// Clients' requests, at least.
     pub operations_min: u64,
+    /// A bit of the disk turns in every run, not only in some.
+    pub has_rot: bool,
 }
 
 impl Default for Profile {
     fn default() -> Profile {
-        Profile { duration: Duration::from_secs(30), operations_min: 2000 }
+        Profile { duration: Duration::from_secs(30), operations_min: 2000, has_rot: false }
     }
 }
 
@@ -100,7 +102,7 @@ impl Plan {
             disk_stall: some(&mut rng),
             disk_full: rng.one_in(4),
             clock_jump: some(&mut rng),
-            rot: rng.one_in(4),
+            rot: rng.one_in(4) || profile.has_rot,
         };
         // A run without any crash shows little.
         let faults = match faults.kill || faults.power_loss {

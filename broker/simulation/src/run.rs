@@ -63,8 +63,26 @@ impl Counts {
     }
 }
 
-/// Why a run has failed.
-pub type Failure = Violation;
+impl std::fmt::Display for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Counts {
+            crashes,
+            lost_writes,
+            disk_errors,
+            resets,
+            starts,
+            operations,
+            acknowledged,
+            virtual_ms,
+        } = self;
+        write!(
+            f,
+            "crashes={crashes} lost-writes={lost_writes} disk-errors={disk_errors} \
+             resets={resets} starts={starts} operations={operations} acknowledged={acknowledged} \
+             virtual-ms={virtual_ms}"
+        )
+    }
+}
 
 /// What came of a run.
 #[derive(Debug)]
@@ -90,6 +108,8 @@ struct Run {
     crash_at: Option<Instant>,
     /// Errors of the disk when the broker was started last.
     errors_before: u64,
+    /// If the disk is to rot: what it was when everybody was told to finish.
+    before_the_end: Option<Disk>,
     counts: Counts,
     violations: Vec<Violation>,
     events: Vec<(Instant, String)>,
@@ -122,6 +142,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
         restart_at: None,
         crash_at: None,
         errors_before: 0,
+        before_the_end: None,
         counts: Counts::default(),
         violations: Vec::new(),
         events: Vec::new(),
@@ -181,6 +202,7 @@ impl Run {
     /// Nothing goes wrong any more, and everybody finishes.
     fn finish(&mut self, clients: &[(ProcessId, MainHandle<()>)]) {
         self.nemesis.rest(&mut self.simulation, self.machine);
+        self.before_the_end = self.plan.faults.rot.then(|| self.simulation.disk(self.machine));
         self.context.phase.set(Phase::Ending);
         let deadline = self.simulation.now() + FINISH_MAX;
         if !self.step_until(deadline, || clients.iter().all(|(_, main)| main.is_ready())) {
@@ -198,18 +220,18 @@ impl Run {
         if !self.violations.is_empty() {
             return;
         }
-        let before = self.plan.faults.rot.then(|| self.simulation.disk(self.machine));
-        if before.is_some() {
-            // Something is to be there that is not in any segment yet.
-            self.step_for(Duration::from_millis(5));
+        if self.before_the_end.is_some() {
+            // Rot of the very last commit looks like one that was torn. So the journal writes
+            // another after it when nothing else comes.
+            self.step_for(Duration::from_millis(300));
         }
         let crash = match self.nemesis.rng().one_in(2) {
             true => Crash::Kill,
             false => Crash::PowerLoss,
         };
         self.crash(crash);
-        if before.is_some() {
-            self.rot();
+        if let Some(before) = self.before_the_end.take() {
+            self.rot(&before);
         }
         self.restart_at = Some(self.simulation.now());
         let Some(reader) = self.read_all() else { return };
@@ -271,30 +293,30 @@ impl Run {
         }
     }
 
-    /// A bit turns somewhere in the broker's files.
-    fn rot(&mut self) {
+    /// A bit turns somewhere in the broker's files, preferably in what was written last. Not in
+    /// segments: what rots there is found by the checksums of whoever reads it, but for the places
+    /// that the checksum does not cover.
+    fn rot(&mut self, before: &Disk) {
         let disk = self.simulation.disk(self.machine);
+        let mut places = Vec::new();
+        for path in disk.paths() {
+            let is_segment = path.extension().is_some_and(|extension| extension == "log");
+            if !path.starts_with(DATA_DIR) || is_segment {
+                continue;
+            }
+            let (old, new) = (before.file_bytes(&path), disk.file_bytes(&path));
+            let new = new.expect("just listed");
+            let was = |at: usize| old.and_then(|old| old.get(at));
+            let changed = (0..new.len()).filter(|at| was(*at) != Some(&new[*at]));
+            places.extend(changed.map(|at| (path.clone(), at, new[at])));
+        }
+        if places.is_empty() {
+            return;
+        }
         let rng = self.nemesis.rng();
-        let journal_only = !rng.one_in(4);
-        let paths: Vec<_> = disk
-            .paths()
-            .into_iter()
-            .filter(|path| path.starts_with(DATA_DIR))
-            .filter(|path| !journal_only || path.to_string_lossy().contains("/journal/"))
-            .filter(|path| disk.file_bytes(path).is_some_and(|bytes| !bytes.is_empty()))
-            .collect();
-        if paths.is_empty() {
-            return;
-        }
-        let path = &paths[rng.index(paths.len())];
-        let bytes = disk.file_bytes(path).expect("just listed");
-        let written: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
-        if written.is_empty() {
-            return;
-        }
-        let at = written[rng.index(written.len())];
-        let turned = bytes[at] ^ 1 << rng.below(8);
-        self.simulation.change_disk(self.machine, |disk| disk.overwrite(path, at, &[turned]));
+        let (path, at, byte) = places.swap_remove(rng.index(places.len()));
+        let turned = byte ^ 1 << rng.below(8);
+        self.simulation.change_disk(self.machine, |disk| disk.overwrite(&path, at, &[turned]));
         self.context.history.borrow_mut().has_rotted = true;
         self.note(&format!("byte {at} of {} turns", path.display()));
     }

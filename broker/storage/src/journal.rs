@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use runtime::sim::{PlantedBug, has_bug};
 use runtime::sync::{oneshot, watch::Watch};
 use runtime::{AlignedBuf, BLOCK_SIZE_BYTES, File, WriteMode};
 
@@ -366,6 +367,9 @@ async fn write_durably(
     data: bytes::Bytes,
     position: u64,
 ) -> io::Result<()> {
+    if has_bug(PlantedBug::SkipFlush) {
+        return file.write_all_at(data, position, WriteMode::Cached).await;
+    }
     match method {
         FlushMethod::WriteDurably => file.write_all_at(data, position, WriteMode::Durable).await,
         FlushMethod::WriteThenFlush => {

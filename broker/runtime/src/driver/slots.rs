@@ -107,6 +107,13 @@ impl<S> Slots<S> {
         slots.map(|slot| &slot.op)
     }
 
+    /// The same operations, to be tampered with.
+    pub(crate) fn in_flight_ops_mut(&mut self) -> impl Iterator<Item = &mut Op> {
+        let slots = self.arena.iter_mut();
+        let slots = slots.filter(|slot| !matches!(slot.state, State::Completed(_)));
+        slots.map(|slot| &mut slot.op)
+    }
+
     /// How many operations the machine has not completed yet.
     pub(crate) fn in_flight_count(&self) -> usize {
         self.in_flight_ops().count()

@@ -155,6 +155,18 @@ impl SimDriver {
             Fault::Slow(latency) => latency,
             _ => latency_of(&op, &mut world),
         };
+        if world.bug == Some(PlantedBug::ReuseBuffer)
+            && let Op::WriteAt { data, .. } = &op
+        {
+            // As if its memory had been that of a write that is still under way.
+            for other in self.slots.in_flight_ops_mut() {
+                if let Op::WriteAt { data: reused, .. } = other {
+                    let size_bytes = data.len().min(reused.len());
+                    let rest = reused.slice(size_bytes..);
+                    *reused = Bytes::from([&data[..size_bytes], &rest[..]].concat());
+                }
+            }
+        }
         let fingerprint = fingerprint(&op);
         let key = self.slots.insert(op, Pending { flush_up_to, fault, fingerprint });
         world.schedule(latency, Event::Completed { core: self.core, key });

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use runtime::sim::{PlantedBug, has_bug};
 use runtime::sync::oneshot;
 use runtime::{AlignedBuf, BLOCK_SIZE_BYTES, File, WriteMode};
 
@@ -526,6 +527,9 @@ impl Journal {
             let data = issued.data.clone();
             #[cfg(test)]
             self.trace.borrow_mut().push(super::Traced::Submitted(durability, data.clone()));
+            if has_bug(PlantedBug::AcknowledgeBeforeFlush) {
+                stream.complete(&issued);
+            }
             let written = match durability {
                 Durability::Durable => {
                     self.write_durably(&issued.file, data, issued.position).await

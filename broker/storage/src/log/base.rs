@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use runtime::sim::{PlantedBug, has_bug};
 use runtime::{AlignedBuf, BLOCK_SIZE_BYTES};
 
 use super::tail::Place;
@@ -60,7 +61,11 @@ impl Log {
         assert!(restart.count <= state.committed.count, "`entries` holds committed entries only");
         let tail = state.tail_from(flushed_bytes, tail_end);
         let tail_bytes: usize = tail.iter().map(|piece| piece.len()).sum();
-        let later = state.end.count - restart.count;
+        let end_count = match has_bug(PlantedBug::LoseCarriedTail) {
+            true => restart.count,
+            false => state.end.count,
+        };
+        let later = end_count - restart.count;
         let base = Base {
             entries_count: restart.count,
             committed_count: state.committed.count,
@@ -86,7 +91,7 @@ impl Log {
         }
         pad(into);
         let mut place = tail_end;
-        for entry in self.recent_range(state, restart.count..state.end.count) {
+        for entry in self.recent_range(state, restart.count..end_count) {
             let payload = payload_of(state, &entry, &mut place);
             Frame::entry(self.partition, base_number, &entry).encode(&payload, into);
         }

@@ -75,6 +75,16 @@ impl ColdRead {
 }
 
 impl Log {
+    /// The batch that was asked for is not there: it comes later, unless the log is damaged.
+    fn nothing_at(&self, ordinal: Ordinal, position: u64) -> Result<Vec<Slice>, ReadError> {
+        if !self.is_doubtful() {
+            return Ok(Vec::new());
+        }
+        let what = "what follows cannot be told, as a journal or the log's entries are damaged";
+        let (path, what) = (self.path_of(ordinal), what.to_owned());
+        Err(ReadError::Damaged { path, position, what })
+    }
+
     async fn read_segment(self: &Rc<Log>, request: &ReadRequest) -> Result<Vec<Slice>, ReadError> {
         let _share = self.shared.cold_reads.take(request.bytes_max.max(PIECE_BYTES)).await;
         let Some(ordinal) = self.segment_of(request.offset) else { return Ok(Vec::new()) };
@@ -92,7 +102,7 @@ impl Log {
         let mut from = begin;
         loop {
             match window.header_at(from).await? {
-                None => return Ok(Vec::new()),
+                None => return self.nothing_at(ordinal, from),
                 Some(header) if request.offset < header.next_offset() => break,
                 Some(header) => from += header.size_bytes() as u64,
             }
