@@ -1,7 +1,6 @@
 //! What has to be true of every run, one file each, judged from what clients did and saw.
 //!
-//! The letters in brackets are those of the catalogue in ARCHITECTURE.md: P for a partition, I for
-//! idempotence, M for metadata.
+//! The letters in brackets group them: P is about a partition, I about idempotence, M about topics.
 
 mod view;
 mod no_loss;
