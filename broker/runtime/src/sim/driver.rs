@@ -214,6 +214,7 @@ impl SimDriver {
     }
 
     /// Whether this machine has been given a bug on purpose.
+    #[cfg(debug_assertions)]
     pub(crate) fn has_bug(&self, bug: PlantedBug) -> bool {
         self.world.borrow().bug == Some(bug)
     }
