@@ -179,6 +179,14 @@ impl BatchHeader {
         }
     }
 
+    /// The time of all its records, if that is when the batch was appended.
+    pub(crate) fn log_append_time(&self) -> Option<Timestamp> {
+        match self.timestamp_type() {
+            TimestampType::CreateTime => None,
+            TimestampType::LogAppendTime => Some(self.max_timestamp),
+        }
+    }
+
     /// Whether the batch belongs to a transaction.
     pub fn is_transactional(&self) -> bool {
         self.attributes & ATTRIBUTE_TRANSACTIONAL != 0

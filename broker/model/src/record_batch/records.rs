@@ -10,8 +10,7 @@
 //! end, headers included. Does not know: what is allowed in a record, only how it is written.
 
 use super::{
-    BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES, RecordFault, TimestampType, varint,
-    whole_batch,
+    BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES, RecordFault, varint, whole_batch,
 };
 use crate::Timestamp;
 
@@ -59,10 +58,7 @@ impl<'a> Records<'a> {
         let batch = whole_batch(&header, bytes)?;
         Ok(Records {
             base_timestamp: header.base_timestamp,
-            log_append_time: match header.timestamp_type() {
-                TimestampType::CreateTime => None,
-                TimestampType::LogAppendTime => Some(header.max_timestamp),
-            },
+            log_append_time: header.log_append_time(),
             records_count: header.records_count,
             next_index: 0,
             bytes: &batch[HEADER_SIZE_BYTES..],

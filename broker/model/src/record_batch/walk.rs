@@ -11,9 +11,7 @@
 //! nothing more; faults are those of [`Records`](super::Records). Takes the window and what
 //! the decoder takes ([`codec`](crate::codec)). Does not know: what is allowed in a record.
 
-use super::{
-    BatchError, BatchHeader, HEADER_SIZE_BYTES, RecordFault, TimestampType, varint, whole_batch,
-};
+use super::{BatchError, BatchHeader, HEADER_SIZE_BYTES, RecordFault, varint, whole_batch};
 use crate::Timestamp;
 use crate::codec::{CodecError, Decoder};
 
@@ -95,10 +93,7 @@ impl<'a> RecordsWalk<'a> {
             begin: 0,
             end: 0,
             base_timestamp: header.base_timestamp,
-            log_append_time: match header.timestamp_type() {
-                TimestampType::CreateTime => None,
-                TimestampType::LogAppendTime => Some(header.max_timestamp),
-            },
+            log_append_time: header.log_append_time(),
             records_count: header.records_count,
             next_index: 0,
             part: Part::RecordLength,
