@@ -76,6 +76,14 @@ struct Side {
     sending: Vec<Waiter>,
 }
 
+impl Side {
+    /// Whoever waits for this side has something to look at.
+    fn wake_all(&mut self, woken: &mut Vec<Waiter>) {
+        woken.append(&mut self.receiving);
+        woken.append(&mut self.sending);
+    }
+}
+
 /// Sockets that listen on one address together.
 #[derive(Debug, Default)]
 struct Group {
@@ -333,8 +341,7 @@ impl Net {
     ) -> Option<Sent> {
         let side = self.side(end);
         side.is_shut = true;
-        woken.append(&mut side.receiving);
-        woken.append(&mut side.sending);
+        side.wake_all(woken);
         self.post(end, What::End, now, rng)
     }
 
@@ -347,8 +354,7 @@ impl Net {
         woken: &mut Vec<Waiter>,
     ) -> Option<Sent> {
         let side = self.side(end);
-        woken.append(&mut side.receiving);
-        woken.append(&mut side.sending);
+        side.wake_all(woken);
         // As Linux does when there are bytes that nobody has read.
         let what = if 0 < side.inbox_bytes { What::Reset } else { What::End };
         let is_told = side.is_reset || side.is_shut;
