@@ -199,7 +199,7 @@ pub struct FinalLog {
 }
 
 /// Everything of one run.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct History {
     pub topics: Vec<LongTopic>,
     pub sends: Vec<Send>,

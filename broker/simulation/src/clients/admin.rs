@@ -7,14 +7,14 @@ use model::{Offset, TopicId};
 use runtime::{sleep, with_rng};
 use wire::create_topics::{CreatableTopic, CreatableTopicConfig};
 use wire::delete_topics::DeleteTopicState;
-use wire::metadata::MetadataRequestTopic;
-use wire::{CreateTopicsRequest, DeleteTopicsRequest, ErrorCode, MetadataRequest, Text};
+use wire::{CreateTopicsRequest, DeleteTopicsRequest, ErrorCode, Text};
 
 use super::Context;
 use super::batch::{Batch, only_answer, request};
 use super::peer::Peer;
 use super::reader::{
-    FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, partition_of, read_batches,
+    FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, metadata_request, partition_of,
+    read_batches,
 };
 use crate::history::{LongTopic, Remade};
 use crate::payload::RecordId;
@@ -106,12 +106,7 @@ async fn make(peer: &mut Peer, plan: &TopicPlan) -> TopicId {
 }
 
 async fn id_of(peer: &mut Peer, name: &str) -> Option<TopicId> {
-    let name = Some(Text::from(name.to_owned()));
-    let request = MetadataRequest {
-        topics: Some(vec![MetadataRequestTopic { name, ..Default::default() }]),
-        allow_auto_topic_creation: false,
-        ..Default::default()
-    };
+    let request = metadata_request(name);
     // From version 10 on it tells ids.
     let response = peer.ask_on(10, &request).await;
     let topic = response.topics.first()?;
@@ -146,10 +141,8 @@ async fn look(
         position: Offset(0),
         size_bytes_max: 1 << 20,
     };
-    let patience =
-        Patience { wait_ms_max: 0, size_bytes_min: 0, size_bytes_max: 1 << 20, isolation_level: 0 };
     let response =
-        peer.ask_from(FETCH_VERSION_MIN, &fetch_request(&[wanted], patience)).await.ok()?;
+        peer.ask_from(FETCH_VERSION_MIN, &fetch_request(&[wanted], Patience::NONE)).await.ok()?;
     let answer = answers(&response).next()?;
     if answer.error_code.is_error() {
         return None;

@@ -9,8 +9,7 @@ use wire::ErrorCode;
 
 use super::Context;
 use super::peer::Peer;
-use super::reader::{FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, read_batches};
-use crate::history::Fetched;
+use super::reader::{FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, fetched};
 
 /// Where one partition is being read.
 struct Walk {
@@ -83,23 +82,12 @@ async fn poll(context: &Context, peer: &mut Peer, walks: &mut [Walk]) {
                 continue;
             }
         }
-        let (batches, is_damaged) = read_batches(answer);
-        let position = walk.position;
-        if let Some(last) = batches.last().and_then(|batch| batch.records.last()) {
+        let place = (walk.partition, walk.position);
+        let fetched = fetched((walk.number, connection), place, answer, begun.span());
+        if let Some(last) = fetched.batches.last().and_then(|batch| batch.records.last()) {
             walk.position = Offset(last.offset.0 + 1);
         }
-        context.history.borrow_mut().fetches.push(Fetched {
-            walk: walk.number,
-            connection,
-            partition: walk.partition,
-            position,
-            high_watermark: answer.high_watermark,
-            last_stable: answer.last_stable_offset,
-            log_start: answer.log_start_offset,
-            batches,
-            is_damaged,
-            span: begun.span(),
-        });
+        context.history.borrow_mut().fetches.push(fetched);
     }
     if has_failed {
         sleep(Duration::from_millis(50)).await;

@@ -5,15 +5,15 @@ use std::rc::Rc;
 use model::{BrokerId, Offset, Timestamp, TopicPartition};
 use runtime::with_rng;
 use wire::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
-use wire::metadata::MetadataRequestTopic;
-use wire::{ErrorCode, ListOffsetsRequest, MetadataRequest, Text};
+use wire::{ErrorCode, ListOffsetsRequest, Text};
 
 use super::Context;
 use super::peer::Peer;
 use super::reader::{
-    FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, partition_of, read_batches,
+    FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, fetched, metadata_request,
+    partition_of,
 };
-use crate::history::{Fetched, Listed, LongTopic, Place, ToldEpoch};
+use crate::history::{Listed, LongTopic, Place, ToldEpoch};
 
 pub(super) async fn run(context: Rc<Context>) {
     let mut peer = Peer::new(&context);
@@ -95,11 +95,10 @@ async fn read_anywhere(peer: &mut Peer, topic: &LongTopic, partition: TopicParti
         size_bytes_max: 1 << with_rng(|rng| 6 + rng.below(12)),
     };
     let position = wanted.position;
-    let patience =
-        Patience { wait_ms_max: 0, size_bytes_min: 0, size_bytes_max: 1 << 20, isolation_level: 0 };
     let (_, connection) = peer.connection().await;
     let begun = context.begin();
-    let Ok(response) = peer.ask_from(FETCH_VERSION_MIN, &fetch_request(&[wanted], patience)).await
+    let Ok(response) =
+        peer.ask_from(FETCH_VERSION_MIN, &fetch_request(&[wanted], Patience::NONE)).await
     else {
         return;
     };
@@ -111,29 +110,13 @@ async fn read_anywhere(peer: &mut Peer, topic: &LongTopic, partition: TopicParti
         code if code.is_retriable() => return,
         code => return peer.note_absurd("Fetch at a place that was there", code),
     }
-    let (batches, is_damaged) = read_batches(answer);
-    let fetched = Fetched {
-        walk: context.next_walk(),
-        connection,
-        partition,
-        position,
-        high_watermark: answer.high_watermark,
-        last_stable: answer.last_stable_offset,
-        log_start: answer.log_start_offset,
-        batches,
-        is_damaged,
-        span: begun.span(),
-    };
+    let numbers = (context.next_walk(), connection);
+    let fetched = fetched(numbers, (partition, position), answer, begun.span());
     context.history.borrow_mut().fetches.push(fetched);
 }
 
 async fn tell_epochs(peer: &mut Peer, topic: &LongTopic) {
-    let name = Some(Text::from(topic.name.clone()));
-    let request = MetadataRequest {
-        topics: Some(vec![MetadataRequestTopic { name, ..Default::default() }]),
-        allow_auto_topic_creation: false,
-        ..Default::default()
-    };
+    let request = metadata_request(&topic.name);
     let begun = peer.context.begin();
     // From version 7 on it tells epochs.
     let Ok(response) = peer.ask_from(7, &request).await else { return };

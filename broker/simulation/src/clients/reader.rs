@@ -7,11 +7,12 @@ use model::record_batch::{BatchHeader, Records, check_crc};
 use model::{Offset, PartitionIndex, TopicId, TopicPartition};
 use runtime::{now, sleep};
 use wire::fetch::{FetchPartition, FetchTopic, PartitionData};
-use wire::{ErrorCode, FetchRequest, FetchResponse, Text};
+use wire::metadata::MetadataRequestTopic;
+use wire::{ErrorCode, FetchRequest, FetchResponse, MetadataRequest, Text};
 
 use super::batch::{Batch, only_answer, request};
 use super::peer::Peer;
-use crate::history::{FinalLog, LongTopic, SeenBatch, SeenRecord};
+use crate::history::{Fetched, FinalLog, LongTopic, SeenBatch, SeenRecord, Span};
 use crate::payload;
 
 /// From this version on answers tell where a log starts.
@@ -33,6 +34,12 @@ pub(super) struct Patience {
     pub(super) size_bytes_min: i32,
     pub(super) size_bytes_max: i32,
     pub(super) isolation_level: i8,
+}
+
+impl Patience {
+    /// Whatever there is now.
+    pub(super) const NONE: Patience =
+        Patience { wait_ms_max: 0, size_bytes_min: 0, size_bytes_max: 1 << 20, isolation_level: 0 };
 }
 
 /// A request for the partitions, in their order.
@@ -67,6 +74,38 @@ pub(super) fn fetch_request(wanted: &[Wanted], patience: Patience) -> FetchReque
 /// The answers for the partitions, in the order of the request.
 pub(super) fn answers(response: &FetchResponse) -> impl Iterator<Item = &PartitionData> {
     response.responses.iter().flat_map(|topic| &topic.partitions)
+}
+
+/// What a fetch over a connection has shown of a partition, for the history.
+pub(super) fn fetched(
+    (walk, connection): (u64, u64),
+    (partition, position): (TopicPartition, Offset),
+    answer: &PartitionData,
+    span: Span,
+) -> Fetched {
+    let (batches, is_damaged) = read_batches(answer);
+    Fetched {
+        walk,
+        connection,
+        partition,
+        position,
+        high_watermark: answer.high_watermark,
+        last_stable: answer.last_stable_offset,
+        log_start: answer.log_start_offset,
+        batches,
+        is_damaged,
+        span,
+    }
+}
+
+/// Asks what is known of one topic, without making it.
+pub(super) fn metadata_request(topic: &str) -> MetadataRequest {
+    let name = Some(Text::from(topic.to_owned()));
+    MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic { name, ..Default::default() }]),
+        allow_auto_topic_creation: false,
+        ..Default::default()
+    }
 }
 
 /// The whole batches that bytes begin with. An incomplete one at the end is left out, as clients

@@ -14,49 +14,10 @@ use crate::payload::RecordId;
 
 /// A history in the making. One thing happens after the other, a second each. There is one
 /// durable topic and one relaxed; the record with number n has time n.
+#[derive(Clone)]
 pub(super) struct Story {
     pub(super) history: History,
     seconds: u64,
-}
-
-impl Clone for Story {
-    fn clone(&self) -> Story {
-        let History {
-            topics,
-            sends,
-            repeats,
-            forbidden,
-            misunderstood,
-            fetches,
-            listed,
-            remade,
-            told_epochs,
-            producer_ids,
-            absurd,
-            finals,
-            power_losses,
-            has_rotted,
-            operations_count,
-        } = &self.history;
-        let history = History {
-            topics: topics.clone(),
-            sends: sends.clone(),
-            repeats: repeats.clone(),
-            forbidden: forbidden.clone(),
-            misunderstood: misunderstood.clone(),
-            fetches: fetches.clone(),
-            listed: listed.clone(),
-            remade: remade.clone(),
-            told_epochs: told_epochs.clone(),
-            producer_ids: producer_ids.clone(),
-            absurd: absurd.clone(),
-            finals: finals.clone(),
-            power_losses: power_losses.clone(),
-            has_rotted: *has_rotted,
-            operations_count: *operations_count,
-        };
-        Story { history, seconds: self.seconds }
-    }
 }
 
 /// Snapshots whether the invariant holds.
