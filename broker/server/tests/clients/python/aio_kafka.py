@@ -16,8 +16,11 @@ from aiokafka.partitioner import DefaultPartitioner
 from records import (
     CODECS,
     FIRST_TIME_MS,
+    LIMIT_SECONDS,
     MESSAGE_BYTES_MAX,
     MIB,
+    OUTSTANDING_MAX,
+    SETTLE_LIMIT_SECONDS,
     Acknowledgements,
     end_of_input,
     partition_of_user,
@@ -26,9 +29,6 @@ from records import (
     shown,
 )
 
-LIMIT_SECONDS = 30
-SETTLE_LIMIT_SECONDS = 60
-OUTSTANDING_MAX = 300
 CREATE_TIME = 0
 DEFAULT_CONFIG = 5
 

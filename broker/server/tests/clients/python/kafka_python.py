@@ -12,8 +12,11 @@ from kafka.partitioner import DefaultPartitioner, Partitioner
 from records import (
     CODECS,
     FIRST_TIME_MS,
+    LIMIT_SECONDS,
     MESSAGE_BYTES_MAX,
     MIB,
+    OUTSTANDING_MAX,
+    SETTLE_LIMIT_SECONDS,
     Acknowledgements,
     end_of_input,
     partition_of_user,
@@ -22,9 +25,6 @@ from records import (
     shown,
 )
 
-LIMIT_SECONDS = 30
-SETTLE_LIMIT_SECONDS = 60
-OUTSTANDING_MAX = 300
 CREATE_TIME = 0
 
 

@@ -32,8 +32,11 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, Ne
 from records import (
     CODECS,
     FIRST_TIME_MS,
+    LIMIT_SECONDS,
     MESSAGE_BYTES_MAX,
     MIB,
+    OUTSTANDING_MAX,
+    SETTLE_LIMIT_SECONDS,
     Acknowledgements,
     end_of_input,
     partition_of_user,
@@ -41,10 +44,6 @@ from records import (
     records_of,
     shown,
 )
-
-LIMIT_SECONDS = 30
-SETTLE_LIMIT_SECONDS = 60
-OUTSTANDING_MAX = 300
 
 
 def code_of(action):

@@ -10,6 +10,11 @@ MESSAGE_BYTES_MAX = 1_500_000
 MIB = 1 << 20
 LARGE = bytes((i * 31 + i // 251) & 255 for i in range(MIB))
 
+# How long anything may take, how long what is under way at the end, and how much of that there is.
+LIMIT_SECONDS = 30
+SETTLE_LIMIT_SECONDS = 60
+OUTSTANDING_MAX = 300
+
 ROUND_ROBIN_COUNT = 40
 KEYS = 20
 OF_EACH_KEY = 10
