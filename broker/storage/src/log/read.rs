@@ -95,10 +95,6 @@ impl Log {
             return Ok(ReadOutcome::Cold(ColdRead::from_segment(self.clone(), *request)));
         };
         if range.to <= range.from.position {
-            if request.at_least_one_batch && state.is_doubtful {
-                drop(state);
-                return Err(self.end_of_readable(range.from.segment, range.from.position));
-            }
             return Ok(ReadOutcome::Ready(Vec::new()));
         }
         let Place { segment, position } = range.from;

@@ -80,14 +80,9 @@ impl Log {
         if !self.is_doubtful() {
             return Ok(Vec::new());
         }
-        Err(self.end_of_readable(ordinal, position))
-    }
-
-    /// What a reader of a doubtful log is told beyond what is proven.
-    pub(super) fn end_of_readable(&self, ordinal: Ordinal, position: u64) -> ReadError {
         let what = "what follows cannot be told, as a journal or the log's entries are damaged";
         let (path, what) = (self.path_of(ordinal), what.to_owned());
-        ReadError::Damaged { path, position, what }
+        Err(ReadError::Damaged { path, position, what })
     }
 
     async fn read_segment(self: &Rc<Log>, request: &ReadRequest) -> Result<Vec<Slice>, ReadError> {
