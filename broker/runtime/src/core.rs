@@ -13,6 +13,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use pin_project_lite::pin_project;
+
 use crate::arena::Key;
 use crate::driver::Driver;
 use crate::op::{Completion, Op};
@@ -49,6 +51,27 @@ pub(crate) struct Core {
     /// Another core has rung the doorbell and nobody has answered yet.
     rung: Cell<bool>,
     on_ring: RefCell<Option<Waker>>,
+}
+
+pin_project! {
+    /// A task that tells its result. An `async` block would hold the future twice: where it was
+    /// captured and where it is polled.
+    struct Telling<F: Future> {
+        #[pin]
+        future: F,
+        sender: Option<oneshot::Sender<F::Output>>,
+    }
+}
+
+impl<F: Future> Future for Telling<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        this.future.poll(context).map(|result| {
+            this.sender.take().expect("polled until it is ready").send(result);
+        })
+    }
 }
 
 thread_local! {
@@ -96,7 +119,7 @@ impl Core {
         future: impl Future<Output = T> + 'static,
     ) -> JoinHandle<T> {
         let (sender, result) = oneshot::channel();
-        let key = self.tasks.spawn(Box::pin(async move { sender.send(future.await) }));
+        let key = self.tasks.spawn(Box::pin(Telling { future, sender: Some(sender) }));
         JoinHandle { key, result }
     }
 
@@ -225,20 +248,31 @@ pub async fn yield_now() {
 #[error("timed out")]
 pub struct TimedOut;
 
-/// Waits for the future, which is dropped if it takes longer.
-pub async fn timeout<T>(
-    duration: Duration,
-    future: impl Future<Output = T>,
-) -> Result<T, TimedOut> {
-    let mut future = std::pin::pin!(future);
-    let mut sleep = std::pin::pin!(sleep(duration));
-    std::future::poll_fn(|context| {
-        if let Poll::Ready(value) = future.as_mut().poll(context) {
+/// Waits for the future for so long from now on. It ends with what is made here.
+pub fn timeout<F: Future>(duration: Duration, future: F) -> Timeout<F> {
+    Timeout { future, sleep: sleep(duration) }
+}
+
+pin_project! {
+    /// What [`timeout`] makes.
+    #[must_use = "futures do nothing unless they are awaited"]
+    pub struct Timeout<F> {
+        #[pin]
+        future: F,
+        sleep: Sleep,
+    }
+}
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, TimedOut>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(value) = this.future.poll(context) {
             return Poll::Ready(Ok(value));
         }
-        sleep.as_mut().poll(context).map(|()| Err(TimedOut))
-    })
-    .await
+        Pin::new(this.sleep).poll(context).map(|()| Err(TimedOut))
+    }
 }
 
 /// A task's result, to be awaited.
