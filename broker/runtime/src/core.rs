@@ -357,6 +357,14 @@ pub(crate) struct InFlight {
     key: Option<Key>,
 }
 
+impl InFlight {
+    /// Asks for the end of a receive, whose completion then comes soon.
+    pub(crate) fn cancel(&self) {
+        let key = self.key.expect("cancelled before completion");
+        self.core.with_driver(|driver| driver.cancel(key));
+    }
+}
+
 impl Future for InFlight {
     type Output = Completion;
 

@@ -36,6 +36,15 @@ impl Driver {
         }
     }
 
+    /// Asks the machine to end a receive soon. Whoever waits gets its completion, which may still
+    /// be that of bytes that came before.
+    pub(crate) fn cancel(&mut self, key: Key) {
+        match self {
+            Driver::Uring(driver) => driver.cancel(key),
+            Driver::Sim(driver) => driver.cancel(key),
+        }
+    }
+
     /// Nobody waits for the operation any more: cancels it where that is possible. Its buffers stay
     /// with it until it is completed.
     pub(crate) fn abandon(&mut self, key: Key) {

@@ -41,7 +41,7 @@ pub use file::{
 };
 pub use lock::{DirectoryLock, LockError};
 pub use mesh::{CallFuture, Dropped, Mesh, MeshPort, Neighbours, Reply, mesh};
-pub use net::{TcpListener, TcpStream, claim_port};
+pub use net::{MovedStream, TcpListener, TcpStream, claim_port};
 pub use op::{DirEntry, OpenOptions, Space, WriteMode};
 pub use rng::Rng;
 pub use signals::Termination;

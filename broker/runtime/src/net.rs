@@ -1,15 +1,18 @@
 //! TCP.
 
 use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::core::{now, sleep, submit, submit_detached};
 use crate::file::{File, count, done};
-use crate::op::{Fd, FileRange, Op, Output};
+use crate::op::{Completion, Fd, FileRange, Op, Output};
 
 /// How long [`claim_port`] waits for a port: a killed broker's ring frees it a moment after the
 /// process is gone.
@@ -22,9 +25,18 @@ pub struct TcpListener {
     fd: Fd,
 }
 
-/// A connection. Nothing is delayed to be sent with more (TCP_NODELAY).
+/// A connection. Nothing is delayed to be sent with more (TCP_NODELAY). It stays on its core, but
+/// for [`TcpStream::into_moved`].
 #[derive(Debug)]
 pub struct TcpStream {
+    fd: Fd,
+    _of_core: PhantomData<*const ()>,
+}
+
+/// A connection on its way from one core to another of the same process. Dropped on a core, it is
+/// closed.
+#[derive(Debug)]
+pub struct MovedStream {
     fd: Fd,
 }
 
@@ -78,7 +90,7 @@ impl TcpListener {
     /// The next connection and who made it.
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         match submit(Op::Accept { fd: self.fd }).await.result? {
-            Output::Accepted(fd, peer) => Ok((TcpStream { fd }, peer)),
+            Output::Accepted(fd, peer) => Ok((TcpStream::of(fd), peer)),
             other => unreachable!("accept yields a connection, not {other:?}"),
         }
     }
@@ -98,10 +110,23 @@ impl Drop for TcpListener {
 }
 
 impl TcpStream {
+    const fn of(fd: Fd) -> TcpStream {
+        TcpStream { fd, _of_core: PhantomData }
+    }
+
+    /// Gives the connection up, to go on with it on another core. Nothing may be under way on it:
+    /// a receive that was dropped could still take bytes away, one that was ended by
+    /// [`TcpStream::receive_until`] cannot.
+    pub fn into_moved(self) -> MovedStream {
+        let fd = self.fd;
+        std::mem::forget(self);
+        MovedStream { fd }
+    }
+
     /// Connects to an address.
     pub async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         match submit(Op::Connect { address }).await.result? {
-            Output::Fd(fd) => Ok(TcpStream { fd }),
+            Output::Fd(fd) => Ok(TcpStream::of(fd)),
             other => unreachable!("connect yields a descriptor, not {other:?}"),
         }
     }
@@ -116,11 +141,37 @@ impl TcpStream {
     /// Returns how many came, zero at the end of the stream, and the buffer.
     pub async fn receive(&self, buf: BytesMut) -> (io::Result<usize>, BytesMut) {
         assert!(buf.len() < buf.capacity(), "no room would look like the end of the stream");
-        let completion = submit(Op::Receive { fd: self.fd, buf }).await;
-        let Op::Receive { buf, .. } = completion.op else {
-            unreachable!("the operation comes back")
-        };
-        (completion.result.map(count), buf)
+        let Completion { op, result } = submit(Op::Receive { fd: self.fd, buf }).await;
+        let Op::Receive { buf, .. } = op else { unreachable!("the operation comes back") };
+        (result.map(count), buf)
+    }
+
+    /// Like [`TcpStream::receive`], but ends when `stop` is ready: then with nothing, or with the
+    /// bytes that were faster. None is lost, and the machine has let go of the buffer.
+    pub async fn receive_until(
+        &self,
+        buf: BytesMut,
+        stop: impl Future<Output = ()>,
+    ) -> (io::Result<Option<usize>>, BytesMut) {
+        assert!(buf.len() < buf.capacity(), "no room would look like the end of the stream");
+        let mut receiving = submit(Op::Receive { fd: self.fd, buf });
+        let mut stop = pin!(stop);
+        let mut is_stopped = false;
+        let Completion { op, result } = poll_fn(|context| {
+            let received = Pin::new(&mut receiving).poll(context);
+            if received.is_pending() && !is_stopped && stop.as_mut().poll(context).is_ready() {
+                is_stopped = true;
+                receiving.cancel();
+            }
+            received
+        })
+        .await;
+        let Op::Receive { buf, .. } = op else { unreachable!("the operation comes back") };
+        let received = result.map(|output| match output {
+            Output::Cancelled => None,
+            output => Some(count(output)),
+        });
+        (received, buf)
     }
 
     /// Sends all pieces in order, without copying them together.
@@ -177,6 +228,21 @@ impl TcpStream {
 }
 
 impl Drop for TcpStream {
+    fn drop(&mut self) {
+        submit_detached(Op::Close { fd: self.fd });
+    }
+}
+
+impl MovedStream {
+    /// Goes on with the connection on this core.
+    pub fn arrive(self) -> TcpStream {
+        let fd = self.fd;
+        std::mem::forget(self);
+        TcpStream::of(fd)
+    }
+}
+
+impl Drop for MovedStream {
     fn drop(&mut self) {
         submit_detached(Op::Close { fd: self.fd });
     }

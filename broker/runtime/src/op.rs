@@ -121,7 +121,8 @@ pub(crate) enum Op {
     Accept { fd: Fd },
     /// → `Fd`
     Connect { address: SocketAddr },
-    /// Appends to the buffer, within its capacity. → `Count`, zero at the end of the stream
+    /// Appends to the buffer, within its capacity. → `Count`, zero at the end of the stream, or
+    /// `Cancelled`
     Receive { fd: Fd, buf: BytesMut },
     /// → `Count`, may be short
     Send { fd: Fd, pieces: Vec<Bytes> },
@@ -146,6 +147,8 @@ pub(crate) enum Output {
     Space(Space),
     Accepted(Fd, SocketAddr),
     Address(SocketAddr),
+    /// It was cancelled before anything had come of it.
+    Cancelled,
 }
 
 /// A name in a directory.

@@ -95,6 +95,12 @@ impl<S> Slots<S> {
         }
     }
 
+    /// Whether the machine has completed the operation, and its future has not seen it yet.
+    pub(crate) fn is_completed(&mut self, key: Key) -> bool {
+        let slot = self.arena.get_mut(key).expect("its future has not seen it");
+        matches!(slot.state, State::Completed(_))
+    }
+
     /// Whether nobody waits for the operation, which is still in flight.
     pub(crate) fn is_abandoned(&mut self, key: Key) -> bool {
         let slot = self.arena.get_mut(key).expect("the operation is in flight");

@@ -150,13 +150,24 @@ impl UringDriver {
         match self.slots.abandon(key) {
             Some(completion) => discard(completion),
             None if closing => {}
-            None => self.push(
-                opcode::AsyncCancel::new(key.to_u64())
-                    .build()
-                    .flags(squeue::Flags::SKIP_SUCCESS)
-                    .user_data(IGNORED),
-            ),
+            None => self.push_cancel(key),
         }
+    }
+
+    pub(crate) fn cancel(&mut self, key: Key) {
+        assert!(matches!(self.slots.in_flight(key).0, Op::Receive { .. }), "others end in time");
+        if !self.slots.is_completed(key) {
+            self.push_cancel(key);
+        }
+    }
+
+    fn push_cancel(&mut self, key: Key) {
+        self.push(
+            opcode::AsyncCancel::new(key.to_u64())
+                .build()
+                .flags(squeue::Flags::SKIP_SUCCESS)
+                .user_data(IGNORED),
+        );
     }
 
     pub(crate) fn ring(&mut self, doorbell: &Doorbell) {

@@ -89,6 +89,8 @@ pub(super) struct Pending {
     fault: Fault,
     /// A fingerprint of the buffer: nobody may change it while the operation is in flight.
     fingerprint: u32,
+    /// Whoever waits has asked for the end.
+    is_cancelled: bool,
 }
 
 /// The descriptors of one process, which all its cores share.
@@ -168,7 +170,8 @@ impl SimDriver {
             }
         }
         let fingerprint = fingerprint(&op);
-        let key = self.slots.insert(op, Pending { flush_up_to, fault, fingerprint });
+        let key =
+            self.slots.insert(op, Pending { flush_up_to, fault, fingerprint, is_cancelled: false });
         world.schedule(latency, Event::Completed { core: self.core, key });
         key
     }
@@ -185,8 +188,23 @@ impl SimDriver {
         }
         let waiter = Waiter { core: self.core, key };
         if self.world.borrow_mut().net.forget(waiter) {
-            let cancelled = Err(io::ErrorKind::Interrupted.into());
-            self.slots.complete(key, cancelled);
+            self.slots.complete(key, Ok(Output::Cancelled));
+        }
+    }
+
+    /// The receive ends a moment later; what comes until then may still be received by it.
+    pub(crate) fn cancel(&mut self, key: Key) {
+        if self.slots.is_completed(key) {
+            return;
+        }
+        let (op, pending) = self.slots.in_flight(key);
+        assert!(matches!(op, Op::Receive { .. }), "others end in time");
+        pending.is_cancelled = true;
+        let mut world = self.world.borrow_mut();
+        // What does not wait in the network is about to be tried anyway.
+        if world.net.forget(Waiter { core: self.core, key }) {
+            let latency = Duration::from_micros(world.rng.below(300));
+            world.schedule(latency, Event::Completed { core: self.core, key });
         }
     }
 
@@ -224,25 +242,26 @@ impl SimDriver {
         let (op, pending) = self.slots.in_flight(key);
         assert_eq!(fingerprint(op), pending.fingerprint, "{BUFFER_OWNERSHIP}");
         let (fault, flush_up_to) = (pending.fault, pending.flush_up_to);
+        let is_cancelled = pending.is_cancelled;
         let mut world = self.world.borrow_mut();
         world.note(key.to_u64());
         let part = world.rng.next_u64();
         let mut descriptors = self.descriptors.borrow_mut();
         let result = if is_of_sockets(op, &descriptors.sockets) {
             let waiter = Waiter { core: self.core, key };
-            // Of what is abandoned, the cancellation may come too late.
-            let is_abandoned = self.slots.is_abandoned(key);
+            // A cancellation may come too late.
+            let is_unwanted = is_cancelled || self.slots.is_abandoned(key);
             let (op, _) = self.slots.in_flight(key);
-            let is_cancelled = is_abandoned && part & 1 == 0 && !matches!(op, Op::Close { .. });
+            let is_in_time = is_unwanted && part & 1 == 0 && !matches!(op, Op::Close { .. });
             let machine = self.machine;
             let call =
                 SocketCall { world: &mut world, descriptors: &mut descriptors, machine, waiter };
-            let tried = if is_cancelled { None } else { call.perform(op) };
+            let tried = if is_in_time { None } else { call.perform(op) };
             match tried {
                 Some(result) => result,
-                None if is_abandoned => {
+                None if is_unwanted => {
                     world.net.forget(waiter);
-                    Err(io::ErrorKind::Interrupted.into())
+                    Ok(Output::Cancelled)
                 }
                 // It is tried again when something has changed.
                 None => return,

@@ -5,7 +5,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use runtime::{File, OpenOptions, TcpListener, TcpStream, WriteMode, spawn, timeout};
+use runtime::{
+    File, OpenOptions, TcpListener, TcpStream, WriteMode, sleep, spawn, timeout, with_rng,
+};
 
 use super::on_both_machines;
 
@@ -75,6 +77,60 @@ fn a_dropped_receive_loses_no_bytes_of_the_next() {
         for _ in 0..20 {
             let waiting = receiver.receive(BytesMut::with_capacity(100));
             assert!(timeout(Duration::from_micros(50), waiting).await.is_err());
+        }
+        sender.send_all(vec![Bytes::from_static(b"abc")]).await.unwrap();
+        drop(sender);
+        assert_eq!(receive_all(&receiver).await, b"abc"[..]);
+    });
+}
+
+#[test]
+fn a_receive_that_is_stopped_at_any_moment_loses_and_repeats_no_byte() {
+    on_both_machines(|_| async {
+        const SIZE_BYTES: usize = 100_000;
+        let (sender, receiver) = pair().await;
+        let expected: Vec<u8> =
+            (0..SIZE_BYTES).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect();
+        let data = Bytes::from(expected.clone());
+        spawn(async move {
+            for at in (0..SIZE_BYTES).step_by(500) {
+                sender.send_all(vec![data.slice(at..at + 500)]).await.unwrap();
+                sleep(Duration::from_micros(with_rng(|rng| rng.below(100)))).await;
+            }
+        });
+        let (mut stopped_count, mut received_count) = (0, 0);
+        let mut received = BytesMut::new();
+        loop {
+            received.reserve(300);
+            let before = received.len();
+            let patience = Duration::from_micros(with_rng(|rng| rng.below(120)));
+            let (result, buf) = receiver.receive_until(received, sleep(patience)).await;
+            received = buf;
+            match result.unwrap() {
+                None => {
+                    assert_eq!(received.len(), before, "nothing came");
+                    stopped_count += 1;
+                }
+                Some(0) => break,
+                Some(count) => {
+                    assert_eq!(received.len(), before + count);
+                    received_count += 1;
+                }
+            }
+        }
+        assert!(received == expected, "a byte is lost or repeated");
+        assert!(0 < stopped_count && 0 < received_count, "both happen: {stopped_count}");
+    });
+}
+
+#[test]
+fn a_receive_that_is_stopped_in_advance_takes_at_most_what_was_there() {
+    on_both_machines(|_| async {
+        let (sender, receiver) = pair().await;
+        for _ in 0..20 {
+            let buf = BytesMut::with_capacity(100);
+            let (result, buf) = receiver.receive_until(buf, std::future::ready(())).await;
+            assert!(result.unwrap().is_none() && buf.is_empty());
         }
         sender.send_all(vec![Bytes::from_static(b"abc")]).await.unwrap();
         drop(sender);

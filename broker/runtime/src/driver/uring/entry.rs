@@ -137,6 +137,9 @@ pub(super) fn of(op: &mut Op, scratch: &mut Scratch) -> io::Result<Option<squeue
 
 /// The kernel's answer: a count or descriptor, or a negative error number.
 pub(super) fn result_of(op: &mut Op, scratch: &Scratch, answer: i32) -> io::Result<Output> {
+    if answer == -libc::ECANCELED && matches!(op, Op::Receive { .. }) {
+        return Ok(Output::Cancelled);
+    }
     if answer < 0 {
         if let Scratch::Connecting { fd, .. } = scratch {
             direct::close(*fd);
