@@ -8,6 +8,7 @@ use replication::{Batch, EpochEnd, Isolation, ReadFrom};
 use storage::{LogOptions, RecoveredLog, Slice};
 
 use crate::boot::{BootPlan, FoundLogs};
+use crate::connection::MovedConnection;
 use crate::failure::Failure;
 use crate::image::ClusterImage;
 use crate::metrics::CoreMetrics;
@@ -41,6 +42,10 @@ pub(crate) enum CoreRequest {
         validate_only: bool,
     },
     ProducerIds,
+
+    // To the core of a connection's partitions.
+    /// Answered with the connection if it is not taken.
+    TakeConnection(Box<MovedConnection>),
 
     // To everybody.
     Install(Arc<ClusterImage>),
@@ -82,6 +87,8 @@ pub(crate) enum CoreAnswer {
     ProducerIds(Result<coordinator::ProducerIdBlock, Failure>),
     Metrics(Box<CoreMetrics>),
     Plan(Arc<BootPlan>),
+    /// Taken, or given back.
+    Connection(Result<(), Box<MovedConnection>>),
     Exported(Result<Box<RecoveredLog>, String>),
     Failed(String),
 }

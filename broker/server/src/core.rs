@@ -19,7 +19,7 @@ use wire::ErrorCode;
 use crate::boot::Gathering;
 use crate::call::{CoreAnswer, CoreRequest, ProducerIdResult, WatchCall, WatchId};
 use crate::config::Config;
-use crate::connection;
+use crate::connection::{self, MovedConnection, Resting};
 use crate::controller::Controller;
 use crate::failure::Failure;
 use crate::fetch_sessions::FetchSessions;
@@ -66,7 +66,8 @@ pub(crate) struct Core {
     descriptors_end: Cell<u64>,
     connections: RefCell<BTreeMap<u64, JoinHandle<()>>>,
     accepting: RefCell<Option<JoinHandle<()>>>,
-    connections_opened: Cell<u64>,
+    /// Accepted, or taken from other cores.
+    connections_begun: Cell<u64>,
 
     watches: RefCell<BTreeMap<u64, oneshot::Sender<()>>>,
     watches_opened: Cell<u64>,
@@ -110,7 +111,7 @@ impl Core {
             descriptors_end: Cell::new(u64::MAX),
             connections: RefCell::default(),
             accepting: RefCell::default(),
-            connections_opened: Cell::default(),
+            connections_begun: Cell::default(),
             watches: RefCell::default(),
             watches_opened: Cell::default(),
             producer_ids: RefCell::default(),
@@ -185,6 +186,9 @@ impl Core {
                     waiting.send(());
                 }
                 reply.send(CoreAnswer::Done);
+            }
+            CoreRequest::TakeConnection(connection) => {
+                reply.send(CoreAnswer::Connection(self.take_connection(connection)));
             }
             CoreRequest::FindOffsets(queries) => self.owner().find_offsets(queries, reply),
             CoreRequest::FindEpochEnds(queries) => self.owner().find_epoch_ends(queries, reply),
@@ -346,19 +350,12 @@ impl Core {
                 }
                 continue;
             }
-            let number = self.connections_opened.get();
-            self.connections_opened.set(number + 1);
-            let core = self.clone();
-            let serving = runtime::spawn(async move {
-                connection::serve(core.clone(), stream, peer).await;
-                core.connections.borrow_mut().remove(&number);
-            });
-            self.connections.borrow_mut().insert(number, serving);
+            self.spawn_connection(Resting::new(stream, peer));
         }
     }
 
     fn reason_to_refuse(&self, stream: &TcpStream) -> Option<&'static str> {
-        if self.config.connections.count_max <= self.connections.borrow().len() {
+        if !self.has_room_for_connection() {
             return Some("there are connections.count-max on this core");
         }
         // All descriptors below it are in use: the kernel gives the lowest.
@@ -366,12 +363,42 @@ impl Core {
         is_kept.then_some("the descriptors that are left are for files (ulimit -n)")
     }
 
+    fn has_room_for_connection(&self) -> bool {
+        self.connections.borrow().len() < self.config.connections.count_max
+    }
+
+    fn spawn_connection(self: &Rc<Self>, connection: Resting) {
+        let number = self.connections_begun.get();
+        self.connections_begun.set(number + 1);
+        let serving = runtime::spawn(connection::serve(self.clone(), number, connection));
+        self.connections.borrow_mut().insert(number, serving);
+    }
+
+    /// The connection has ended, or lives on another core now.
+    pub(crate) fn forget_connection(&self, number: u64) {
+        self.connections.borrow_mut().remove(&number);
+    }
+
+    /// Goes on with a connection of another core, unless there is no room or the end is near.
+    fn take_connection(
+        self: &Rc<Self>,
+        connection: Box<MovedConnection>,
+    ) -> Result<(), Box<MovedConnection>> {
+        if self.is_leaving() || !self.has_room_for_connection() {
+            return Err(connection);
+        }
+        self.counters.note_moved_in();
+        self.spawn_connection(connection.arrive());
+        Ok(())
+    }
+
     pub(crate) fn connections_count(&self) -> usize {
         self.connections.borrow().len()
     }
 
+    /// By clients, here.
     pub(crate) fn connections_opened(&self) -> u64 {
-        self.connections_opened.get()
+        self.connections_begun.get() - self.counters.moved_in()
     }
 
     // ---- The end.

@@ -245,6 +245,11 @@ impl FetchSessions {
         self.evictions_count.set(self.evictions_count.get() + count);
     }
 
+    /// Whether there is a session of this id.
+    pub(crate) fn has(&self, id: i32) -> bool {
+        self.cache.borrow().sessions.contains_key(&id)
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.cache.borrow().sessions.len()
     }

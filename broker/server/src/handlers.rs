@@ -24,6 +24,7 @@ use runtime::sync::budget::Share;
 use storage::FileSlice;
 use wire::{ApiKey, DecodeError, ErrorCode, Frame, Request, RequestPrefix, Response};
 
+use crate::connection::Affinity;
 use crate::core::Core;
 
 /// An answer of so many bytes does not wait for those who take theirs slowly.
@@ -51,7 +52,11 @@ pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// Begins with a request. What has to be in the order of arrival has happened when this returns;
 /// the future is run when all answers before are sent. An error ends the connection.
-pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFuture, DecodeError> {
+pub(crate) async fn dispatch(
+    core: &Rc<Core>,
+    affinity: &Rc<Affinity>,
+    frame: &Bytes,
+) -> Result<OutcomeFuture, DecodeError> {
     let prefix = RequestPrefix::read(frame)?;
     let RequestPrefix { api_version: version, correlation_id, .. } = prefix;
     let api = match prefix.api() {
@@ -70,7 +75,7 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
     Ok(match request {
         // In the order of arrival, and then waited for.
         Request::Produce(request) => {
-            let produced = produce::begin(&core, version, request).await;
+            let produced = produce::begin(&core, affinity, version, request).await;
             Box::pin(async move {
                 match produced.await {
                     produce::Produced::Answer(response) => respond(response.into()),
@@ -82,16 +87,19 @@ pub(crate) async fn dispatch(core: &Rc<Core>, frame: &Bytes) -> Result<OutcomeFu
             })
         }
         // One after the other, each when all before it are answered.
-        Request::Fetch(request) => Box::pin(async move {
-            let fetched = fetch::handle(&core, version, request).await;
-            let files = fetched.files;
-            match send(fetched.response.into(), version, correlation_id) {
-                Outcome::Send(answer) => {
-                    Outcome::Send(Answer { files, _memory: fetched.memory, ..answer })
+        Request::Fetch(request) => {
+            let affinity = affinity.clone();
+            Box::pin(async move {
+                let fetched = fetch::handle(&core, &affinity, version, request).await;
+                let files = fetched.files;
+                match send(fetched.response.into(), version, correlation_id) {
+                    Outcome::Send(answer) => {
+                        Outcome::Send(Answer { files, _memory: fetched.memory, ..answer })
+                    }
+                    other => other,
                 }
-                other => other,
-            }
-        }),
+            })
+        }
         Request::ListOffsets(request) => {
             Box::pin(
                 async move { respond(list_offsets::handle(&core, version, request).await.into()) },

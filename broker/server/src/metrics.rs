@@ -23,6 +23,16 @@ pub(crate) struct ConnectionCounters {
     requests: Cell<[u64; APIS_COUNT]>,
     received_bytes: Cell<u64>,
     sent_bytes: Cell<u64>,
+    moved_in: Cell<u64>,
+    moved_out: Cell<u64>,
+    placed: [PlacedCounts; 2],
+}
+
+/// Produces or fetches, by where their partitions live.
+#[derive(Debug, Default)]
+struct PlacedCounts {
+    own: Cell<u64>,
+    hopped: Cell<u64>,
 }
 
 const APIS_COUNT: usize = ApiKey::ALL.len();
@@ -56,6 +66,25 @@ impl ConnectionCounters {
         self.requests.set(requests);
     }
 
+    /// Notes a produce or fetch; `hops` says whether any of it goes to another core.
+    pub(crate) fn note_placed(&self, api: ApiKey, hops: bool) {
+        let [produces, fetches] = &self.placed;
+        let counts = if api == ApiKey::Produce { produces } else { fetches };
+        increment(if hops { &counts.hopped } else { &counts.own });
+    }
+
+    pub(crate) fn note_moved_in(&self) {
+        increment(&self.moved_in);
+    }
+
+    pub(crate) fn note_moved_out(&self) {
+        increment(&self.moved_out);
+    }
+
+    pub(crate) fn moved_in(&self) -> u64 {
+        self.moved_in.get()
+    }
+
     pub(crate) fn unanswered(&self) -> usize {
         self.unanswered.get()
     }
@@ -67,6 +96,10 @@ impl ConnectionCounters {
     pub(crate) fn note_sent(&self, bytes: usize) {
         self.sent_bytes.set(self.sent_bytes.get() + bytes as u64);
     }
+}
+
+fn increment(count: &Cell<u64>) {
+    count.set(count.get() + 1);
 }
 
 /// What one core counts, at one moment.
@@ -93,6 +126,10 @@ pub(crate) struct CoreMetrics {
     sent_bytes: u64,
     connections: usize,
     connections_opened: u64,
+    connections_moved_in: u64,
+    connections_moved_out: u64,
+    /// Of produces and of fetches: those of the core's own partitions, and all others.
+    placed: [[u64; 2]; 2],
     watches: usize,
     fetch_sessions: usize,
     fetch_session_partitions: usize,
@@ -167,6 +204,9 @@ impl CoreMetrics {
             sent_bytes: counters.sent_bytes.get(),
             connections: core.connections_count(),
             connections_opened: core.connections_opened(),
+            connections_moved_in: counters.moved_in.get(),
+            connections_moved_out: counters.moved_out.get(),
+            placed: counters.placed.each_ref().map(|of| [of.own.get(), of.hopped.get()]),
             watches: owner.watches_count(),
             fetch_sessions: core.fetch_sessions.count(),
             fetch_session_partitions: core.fetch_sessions.partitions_count(),

@@ -8,7 +8,7 @@ use runtime::sync::budget::{Budget, Share};
 use runtime::{TcpStream, TimedOut};
 use wire::{FRAME_PREFIX_SIZE_BYTES, frame_size_bytes};
 
-use super::transfer_time_max;
+use super::{Affinity, transfer_time_max};
 use crate::core::Core;
 
 /// Received at a time, unless a frame is larger.
@@ -25,11 +25,24 @@ pub(super) enum ReceiveError {
     Idle,
     /// A frame that is not a request, or too large.
     Refused,
+    /// The connection is to live on another core. No frame is begun that the next call would not
+    /// go on with.
+    Leaves,
+}
+
+/// What a receive has come to.
+enum Received {
+    Bytes,
+    /// Of the stream.
+    End,
+    /// The connection is to leave.
+    Stopped,
 }
 
 pub(super) struct Receiver {
     core: Rc<Core>,
     stream: Rc<TcpStream>,
+    affinity: Rc<Affinity>,
     buf: BytesMut,
     /// This connection's requests that are not answered.
     unanswered_bytes: Budget,
@@ -42,9 +55,26 @@ pub(super) struct RequestMemory {
 }
 
 impl Receiver {
-    pub(super) fn new(core: Rc<Core>, stream: Rc<TcpStream>) -> Receiver {
+    /// Goes on behind the bytes that were received before.
+    pub(super) fn new(
+        core: Rc<Core>,
+        stream: Rc<TcpStream>,
+        affinity: Rc<Affinity>,
+        received: BytesMut,
+    ) -> Receiver {
         let unanswered_bytes = Budget::new(core.config.connections.unanswered_bytes_max);
-        Receiver { core, stream, buf: BytesMut::new(), unanswered_bytes }
+        Receiver { core, stream, affinity, buf: received, unanswered_bytes }
+    }
+
+    /// What has been received of requests to come.
+    pub(super) fn into_received(self) -> BytesMut {
+        self.buf
+    }
+
+    /// Waits until every request is answered, so that nothing of the connection is under way.
+    pub(super) async fn all_answered(&self) {
+        // All of the budget is there when no request has any of it.
+        drop(self.unanswered_bytes.take(self.unanswered_bytes.total()).await);
     }
 
     /// The next request, and its memory. `is_quiet` says whether the client
@@ -54,11 +84,15 @@ impl Receiver {
         is_quiet: impl Fn() -> bool,
     ) -> Result<(Bytes, RequestMemory), ReceiveError> {
         let idle = self.core.config.connections.idle;
-        while self.buf.len() < FRAME_PREFIX_SIZE_BYTES {
-            if !self.receive(RECEIVE_BYTES, idle, &is_quiet).await? {
-                let is_whole = self.buf.is_empty();
-                return Err(if is_whole { ReceiveError::End } else { ReceiveError::Broken });
+        while self.affinity.wish().is_none() && self.buf.len() < FRAME_PREFIX_SIZE_BYTES {
+            match self.receive(RECEIVE_BYTES, idle, &is_quiet, true).await? {
+                Received::Bytes | Received::Stopped => {}
+                Received::End if self.buf.is_empty() => return Err(ReceiveError::End),
+                Received::End => return Err(ReceiveError::Broken),
             }
+        }
+        if self.affinity.wish().is_some() {
+            return Err(ReceiveError::Leaves);
         }
         let prefix = *self.buf.first_chunk().expect("just received");
         let limit = self.core.config.connections.request_bytes_max;
@@ -91,8 +125,9 @@ impl Receiver {
             while self.buf.len() < room_bytes {
                 let missing_bytes = room_bytes - self.buf.len();
                 let left = deadline.since(runtime::now());
-                if !self.receive(missing_bytes, left, &|| true).await? {
-                    return Err(ReceiveError::Broken);
+                match self.receive(missing_bytes, left, &|| true, false).await? {
+                    Received::Bytes | Received::Stopped => {}
+                    Received::End => return Err(ReceiveError::Broken),
                 }
             }
             let before = runtime::now();
@@ -120,26 +155,40 @@ impl Receiver {
         }
     }
 
-    /// Receives once, with room for at least so much. False at the end of the stream.
+    /// Receives once, with room for at least so much; between two requests it stops when the
+    /// connection is to leave.
     async fn receive(
         &mut self,
         room_bytes: usize,
         patience: Duration,
         is_quiet: &impl Fn() -> bool,
-    ) -> Result<bool, ReceiveError> {
+        may_leave: bool,
+    ) -> Result<Received, ReceiveError> {
         // Little more than has come is reserved, whatever a client announces.
         let room_bytes = room_bytes.min(RECEIVE_BYTES.max(self.buf.len()));
         if self.buf.capacity() - self.buf.len() < room_bytes {
             self.buf.reserve(room_bytes.max(RECEIVE_BYTES));
         }
-        let mut receiving = Box::pin(self.stream.receive(std::mem::take(&mut self.buf)));
+        let stop = async {
+            match may_leave {
+                true => self.affinity.wished().await,
+                false => std::future::pending().await,
+            }
+        };
+        let buf = std::mem::take(&mut self.buf);
+        let mut receiving = Box::pin(self.stream.receive_until(buf, stop));
         loop {
             match runtime::timeout(patience, receiving.as_mut()).await {
                 Ok((received, buf)) => {
                     self.buf = buf;
-                    let count = received.map_err(|_| ReceiveError::Broken)?;
-                    self.core.counters.note_received(count);
-                    return Ok(0 < count);
+                    return Ok(match received.map_err(|_| ReceiveError::Broken)? {
+                        None => Received::Stopped,
+                        Some(0) => Received::End,
+                        Some(count) => {
+                            self.core.counters.note_received(count);
+                            Received::Bytes
+                        }
+                    });
                 }
                 Err(TimedOut) if is_quiet() => return Err(ReceiveError::Idle),
                 // It waits for an answer of ours.

@@ -20,12 +20,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// In place of [`TRANSFER_GRACE`] when memory for answers has run out.
 const GRACE_WHEN_WAITED_FOR: Duration = Duration::from_secs(2);
 
+/// How the sending has ended.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// Every answer is sent.
+    All,
+    /// The connection has been ended, with answers left.
+    Broken,
+}
+
 /// Sends answers in order until the receiver has ended, or the client has.
 pub(super) async fn run(
     core: Rc<Core>,
     stream: Rc<TcpStream>,
     mut pending: queue::Receiver<Pending>,
-) {
+) -> Sent {
     while let Some(Pending { outcome, _request, _counted }) = pending.receive().await {
         let answer = match outcome.await {
             Outcome::Send(answer) => answer,
@@ -34,17 +43,22 @@ pub(super) async fn run(
                 if let Some(left_out) = core.lines.closed.admit() {
                     tracing::info!(reason, left_out, "a connection is closed");
                 }
-                break;
+                return broken(&stream).await;
             }
         };
         let size_bytes = answer.frame.size_bytes;
         core.counters.note_sent(size_bytes);
         if !send_in_time(&core, size_bytes, send(&stream, answer)).await {
-            break;
+            return broken(&stream).await;
         }
     }
-    // Wakes the receiver, if it is not the one who has ended.
+    Sent::All
+}
+
+/// Wakes the receiver, which may wait for more.
+async fn broken(stream: &TcpStream) -> Sent {
     let _ = stream.shutdown().await;
+    Sent::Broken
 }
 
 /// A client that does not read gives its memory back by being cut off: sooner when others wait for

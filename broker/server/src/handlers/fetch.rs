@@ -14,11 +14,12 @@ use runtime::sync::oneshot;
 use runtime::{CoreId, Instant};
 use storage::{FileSlice, Slice};
 use wire::fetch::{EpochEndOffset, FetchPartition, FetchableTopicResponse, PartitionData};
-use wire::{ErrorCode, FetchRequest, FetchResponse, Records, Text};
+use wire::{ApiKey, ErrorCode, FetchRequest, FetchResponse, Records, Text};
 
 use crate::call::{
     CoreAnswer, CoreRequest, PartitionRead, ReadCall, ReadResult, WatchCall, WatchId,
 };
+use crate::connection::Affinity;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::fetch_sessions::{Begun, Remembered, TopicKey, Turn, key_of};
@@ -57,7 +58,12 @@ struct Wanted {
 
 type Outcomes = Vec<Result<ReadResult, Failure>>;
 
-pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest) -> Fetched {
+pub(super) async fn handle(
+    core: &Rc<Core>,
+    affinity: &Affinity,
+    version: i16,
+    request: FetchRequest,
+) -> Fetched {
     let isolation = match request.isolation_level {
         0 => Isolation::ReadUncommitted,
         1 => Isolation::ReadCommitted,
@@ -69,6 +75,8 @@ pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest)
     };
     let asked = resolve(core, version, isolation, &request, begun);
     let wanted = &asked.wanted;
+    let places = wanted.iter().flat_map(|wanted| &wanted.place);
+    affinity.note(core, ApiKey::Fetch, places.map(|(_, owner)| (*owner, 1)));
     let limit = core.config.connections.fetch_bytes_max;
     let bytes_max = usize::try_from(request.max_bytes).unwrap_or(0).min(limit);
     let bytes_min = usize::try_from(request.min_bytes).unwrap_or(0).min(bytes_max);
@@ -85,7 +93,9 @@ pub(super) async fn handle(core: &Rc<Core>, version: i16, request: FetchRequest)
         let is_enough = bytes_min <= size_bytes || has_failed || is_apart || wanted.is_empty();
         if is_enough || deadline <= runtime::now() || core.is_leaving() {
             memory.shrink_to(size_bytes);
-            return respond(core, asked, outcomes, memory);
+            let fetched = respond(core, asked, outcomes, memory);
+            affinity.note_session(fetched.response.session_id);
+            return fetched;
         }
         // What was read is let go of while waiting.
         let ends = outcomes.iter().flatten().map(|result| match isolation {

@@ -17,9 +17,10 @@ use runtime::CoreId;
 use wire::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
 };
-use wire::{ErrorCode, ProduceRequest, ProduceResponse, Text};
+use wire::{ApiKey, ErrorCode, ProduceRequest, ProduceResponse, Text};
 
 use crate::call::{AckWait, AppendCall, AppendOutcome, CoreAnswer, CoreRequest};
+use crate::connection::Affinity;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::image::TopicImage;
@@ -75,6 +76,7 @@ impl From<BatchError> for Refused {
 /// request is not looked at before. The future waits for what the request waits for.
 pub(super) async fn begin(
     core: &Rc<Core>,
+    affinity: &Affinity,
     version: i16,
     request: ProduceRequest,
 ) -> impl Future<Output = Produced> + use<> {
@@ -107,6 +109,8 @@ pub(super) async fn begin(
         }
         responses.push(TopicProduceResponse { name: data.name, partition_responses });
     }
+    let owners = calls.iter().map(|(owner, (parts, _))| (*owner, parts.len()));
+    affinity.note(core, ApiKey::Produce, owners);
     let wait = match acks {
         ACKS_NONE => AckWait::Append,
         // The request's timeout is for other brokers' copies; a leader's own flush is waited for.

@@ -110,6 +110,18 @@ const OF_CORES: &[OfCore] = &[
     ("connections_opened_total", "counter", "Connections that were opened.", |core| {
         core.connections_opened.to_string()
     }),
+    (
+        "connections_moved_in_total",
+        "counter",
+        "Connections that came from another core, where few of their partitions were.",
+        |core| core.connections_moved_in.to_string(),
+    ),
+    (
+        "connections_moved_out_total",
+        "counter",
+        "Connections that went to the core of their partitions.",
+        |core| core.connections_moved_out.to_string(),
+    ),
     ("watches", "gauge", "Fetches that wait for records.", |core| core.watches.to_string()),
     ("fetch_sessions", "gauge", "Consumers whose partitions are remembered.", |core| {
         core.fetch_sessions.to_string()
@@ -152,6 +164,18 @@ pub(super) fn exposition(cores: &[Box<CoreMetrics>], names: &TopicNames) -> Stri
     for core in cores {
         for (api, count) in ApiKey::ALL.iter().zip(core.requests) {
             out.sample("requests_total", &[("core", &core.core.0), ("api", api)], count);
+        }
+    }
+    let help = "Produces and fetches, by whether all their partitions were on the core that received \
+                them (own) or not (hopped).";
+    out.family("placed_requests_total", "counter", help);
+    for core in cores {
+        for (api, counts) in [ApiKey::Produce, ApiKey::Fetch].iter().zip(core.placed) {
+            for (place, count) in ["own", "hopped"].iter().zip(counts) {
+                let labels: [(&str, &dyn Display); 3] =
+                    [("core", &core.core.0), ("api", api), ("place", place)];
+                out.sample("placed_requests_total", &labels, count);
+            }
         }
     }
     partitions(&mut out, cores, names);

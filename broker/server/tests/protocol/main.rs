@@ -11,6 +11,7 @@ mod describe;
 mod epochs;
 mod fetch;
 mod list_offsets;
+mod moves;
 mod partitions;
 mod produce;
 mod sessions;
