@@ -219,12 +219,12 @@ fn c16_a_client_that_ends_its_side_or_goes_during_a_move_harms_nobody() {
         for id in (0..).take(count) {
             gone.send_bytes(&frame(9, id, &record(0)));
         }
-        drop(gone);
-    }
-    let begun = Instant::now();
-    while 0.0 < setting.count("connections", "") {
-        assert!(begun.elapsed() < WAIT_MAX, "connections without clients end");
-        std::thread::sleep(Duration::from_millis(2));
+        drop((client, gone));
+        let begun = Instant::now();
+        while 0.0 < setting.count("connections", "") {
+            assert!(begun.elapsed() < WAIT_MAX, "connections without clients end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
     append(&mut setting.broker.connect(), 0);
 }
