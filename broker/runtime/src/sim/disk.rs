@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::op::{DirEntry, OpenOptions};
 use crate::rng::Rng;
@@ -117,12 +118,14 @@ struct Content {
     last_write: u64,
 }
 
-/// The disk of one machine. Cloning it copies everything.
+type Names = BTreeMap<PathBuf, Node>;
+
+/// The disk of one machine. A clone shares with it what neither of them has changed since.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    names: BTreeMap<PathBuf, Node>,
-    flushed_names: BTreeMap<PathBuf, Node>,
-    contents: BTreeMap<Inode, Content>,
+    names: Arc<Names>,
+    flushed_names: Arc<Names>,
+    contents: BTreeMap<Inode, Arc<Content>>,
     inodes_count: u64,
     capacity_bytes: u64,
 }
@@ -141,7 +144,7 @@ impl Disk {
 
     /// An empty disk that is full when its files have this size together.
     pub fn with_capacity(capacity_bytes: u64) -> Disk {
-        let names = BTreeMap::from([(PathBuf::from("/"), Node::Dir)]);
+        let names = Arc::new(Names::from([(PathBuf::from("/"), Node::Dir)]));
         Disk {
             flushed_names: names.clone(),
             names,
@@ -172,10 +175,7 @@ impl Disk {
 
     /// Replaces bytes of a file behind everybody's back, as a medium does that rots.
     pub fn overwrite(&mut self, path: impl AsRef<Path>, position: usize, bytes: &[u8]) {
-        let Some(Node::File(inode)) = self.names.get(path.as_ref()) else {
-            panic!("there is no file {}", path.as_ref().display());
-        };
-        let content = self.contents.get_mut(inode).expect("a name's content exists");
+        let content = self.content_at(path.as_ref());
         for image in [&mut content.bytes, &mut content.flushed] {
             if position + bytes.len() <= image.len() {
                 image[position..position + bytes.len()].copy_from_slice(bytes);
@@ -186,12 +186,16 @@ impl Disk {
         }
     }
 
+    /// Takes a file away behind everybody's back.
+    pub fn remove(&mut self, path: impl AsRef<Path>) {
+        for names in [&mut self.names, &mut self.flushed_names] {
+            Arc::make_mut(names).remove(path.as_ref());
+        }
+    }
+
     /// Cuts a file behind everybody's back.
     pub fn cut(&mut self, path: impl AsRef<Path>, size_bytes: usize) {
-        let Some(Node::File(inode)) = self.names.get(path.as_ref()) else {
-            panic!("there is no file {}", path.as_ref().display());
-        };
-        let content = self.contents.get_mut(inode).expect("a name's content exists");
+        let content = self.content_at(path.as_ref());
         content.bytes.truncate(size_bytes);
         content.flushed.truncate(size_bytes);
     }
@@ -199,8 +203,8 @@ impl Disk {
     /// Everything becomes durable, as by sync(1).
     pub fn flush_everything(&mut self) {
         self.flushed_names = self.names.clone();
-        for content in self.contents.values_mut() {
-            content.flush(u64::MAX);
+        for content in self.contents.values_mut().filter(|content| content.is_unflushed()) {
+            Arc::make_mut(content).flush(u64::MAX);
         }
     }
 
@@ -214,8 +218,9 @@ impl Disk {
             None if options.create || options.create_new => {
                 self.parent_of(path)?;
                 self.inodes_count += 1;
-                self.names.insert(path.to_owned(), Node::File(self.inodes_count));
-                self.contents.insert(self.inodes_count, Content::default());
+                Arc::make_mut(&mut self.names)
+                    .insert(path.to_owned(), Node::File(self.inodes_count));
+                self.contents.insert(self.inodes_count, Arc::default());
                 Ok(Some(self.inodes_count))
             }
             None => Err(io::ErrorKind::NotFound.into()),
@@ -302,7 +307,7 @@ impl Disk {
         if self.names.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        self.names.insert(path.to_owned(), Node::Dir);
+        Arc::make_mut(&mut self.names).insert(path.to_owned(), Node::Dir);
         Ok(())
     }
 
@@ -312,7 +317,10 @@ impl Disk {
             Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
             None => return Err(io::ErrorKind::NotFound.into()),
         }
-        let children = self.names.iter().filter(|(child, _)| child.parent() == Some(path));
+        // Paths are in the order of their components, so what lies below one follows it.
+        let below = self.names.range(path.to_owned()..).skip(1);
+        let below = below.take_while(|(child, _)| child.starts_with(path));
+        let children = below.filter(|(child, _)| child.parent() == Some(path));
         let entries = children.filter_map(|(child, node)| {
             let name = child.file_name()?.to_str()?.to_owned();
             Some(DirEntry { name, is_dir: *node == Node::Dir })
@@ -322,15 +330,15 @@ impl Disk {
 
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         self.parent_of(to)?;
-        let node = self.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        self.names.insert(to.to_owned(), node);
+        let node = Arc::make_mut(&mut self.names).remove(from).ok_or(io::ErrorKind::NotFound)?;
+        Arc::make_mut(&mut self.names).insert(to.to_owned(), node);
         if node == Node::Dir {
             let inside: Vec<PathBuf> =
                 self.names.keys().filter(|path| path.starts_with(from)).cloned().collect();
             for path in inside {
                 let moved = to.join(path.strip_prefix(from).expect("just filtered"));
-                let node = self.names.remove(&path).expect("just listed");
-                self.names.insert(moved, node);
+                let node = Arc::make_mut(&mut self.names).remove(&path).expect("just listed");
+                Arc::make_mut(&mut self.names).insert(moved, node);
             }
         }
         Ok(())
@@ -339,7 +347,7 @@ impl Disk {
     pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
         match self.names.get(path) {
             Some(Node::File(_)) => {
-                self.names.remove(path);
+                Arc::make_mut(&mut self.names).remove(path);
                 Ok(())
             }
             Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
@@ -351,15 +359,16 @@ impl Disk {
         if !self.read_dir(path)?.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
-        self.names.remove(path);
+        Arc::make_mut(&mut self.names).remove(path);
         Ok(())
     }
 
     /// The names in one directory become durable, and those removed from it stay removed.
     pub(super) fn flush_dir(&mut self, path: &Path) {
-        self.flushed_names.retain(|child, _| child.parent() != Some(path));
+        let flushed = Arc::make_mut(&mut self.flushed_names);
+        flushed.retain(|child, _| child.parent() != Some(path));
         let children = self.names.iter().filter(|(child, _)| child.parent() == Some(path));
-        self.flushed_names.extend(children.map(|(child, node)| (child.clone(), *node)));
+        flushed.extend(children.map(|(child, node)| (child.clone(), *node)));
     }
 
     /// What its files take.
@@ -386,9 +395,9 @@ impl Disk {
     /// Everything that was not flushed is old or new, each thing by itself. Returns of how many
     /// writes something is lost.
     pub(super) fn lose_power(&mut self, fate: &mut Fate) -> u64 {
-        let contents = self.contents.values_mut();
-        let lost_writes = contents.map(|content| content.lose_power(fate)).sum();
-        let mut names = self.flushed_names.clone();
+        let contents = self.contents.values_mut().filter(|content| content.is_unflushed());
+        let lost_writes = contents.map(|content| Arc::make_mut(content).lose_power(fate)).sum();
+        let mut names = Names::clone(&self.flushed_names);
         let all: Vec<PathBuf> = self.names.keys().chain(names.keys()).cloned().collect();
         for path in all {
             let (new, old) = (self.names.get(&path).copied(), self.flushed_names.get(&path));
@@ -400,15 +409,15 @@ impl Disk {
             }
         }
         // A name whose directory is gone cannot be reached.
-        let reachable: BTreeMap<PathBuf, Node> = names
+        let reachable: Names = names
             .iter()
             .filter(|(path, _)| {
                 path.ancestors().skip(1).all(|above| names.get(above) == Some(&Node::Dir))
             })
             .map(|(path, node)| (path.clone(), *node))
             .collect();
-        self.flushed_names = reachable.clone();
-        self.names = reachable;
+        self.names = Arc::new(reachable);
+        self.flushed_names = self.names.clone();
         let named: Vec<Inode> = self
             .names
             .values()
@@ -422,7 +431,14 @@ impl Disk {
     }
 
     fn content(&mut self, inode: Inode) -> &mut Content {
-        self.contents.get_mut(&inode).expect("an open file's content exists")
+        Arc::make_mut(self.contents.get_mut(&inode).expect("an open file's content exists"))
+    }
+
+    fn content_at(&mut self, path: &Path) -> &mut Content {
+        let Some(Node::File(inode)) = self.names.get(path) else {
+            panic!("there is no file {}", path.display());
+        };
+        self.content(*inode)
     }
 
     fn parent_of(&self, path: &Path) -> io::Result<()> {
@@ -435,6 +451,11 @@ impl Disk {
 }
 
 impl Content {
+    /// Whether a flush or a loss of power would change anything.
+    fn is_unflushed(&self) -> bool {
+        !self.unflushed.is_empty() || self.resized.is_some() || self.bytes != self.flushed
+    }
+
     fn write(&mut self, position: u64, data: &[u8], keeps: &mut dyn FnMut() -> bool) {
         self.last_write += 1;
         let number = self.last_write;
