@@ -163,7 +163,7 @@ pub fn index(bytes: &[u8]) -> bool {
     let again = read.encode(base, size_bytes);
     assert_eq!(Index::decode(&again, base, size_bytes).as_ref(), Some(&read));
     for point in &read.points {
-        let _ = read.position_before(point.offset);
+        let _ = read.point_before(point.offset);
         let _ = read.offset_before_time(point.max_timestamp_before);
     }
     if i64::MAX.unsigned_abs() < size_bytes {

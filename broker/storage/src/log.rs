@@ -200,6 +200,7 @@ pub struct Log {
     /// One at a time writes to the log's files (W6).
     writing: Budget,
     remembered: RefCell<read::Remembered>,
+    proven_epochs: RefCell<read::ProvenEpochs>,
 }
 
 impl Log {

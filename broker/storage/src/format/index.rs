@@ -72,9 +72,9 @@ impl Index {
     }
 
     /// Where to begin looking for the batch that holds an offset: at the last point at or before.
-    pub(crate) fn position_before(&self, offset: Offset) -> u64 {
+    pub(crate) fn point_before(&self, offset: Offset) -> Option<Point> {
         let after = self.points.partition_point(|point| point.offset <= offset);
-        after.checked_sub(1).map_or(0, |before| self.points[before].position)
+        after.checked_sub(1).map(|before| self.points[before])
     }
 
     /// The offset from which to look for the first batch with a time of at least `timestamp`:

@@ -115,12 +115,27 @@ impl<'a> Walker<'a> {
             };
         }
         if walk.corruption.is_none() {
+            walk.corruption = self.missing_file();
+        }
+        if walk.corruption.is_none() {
             walk.corruption = self.judge_end(&walk.end).await?;
         }
         if has_bug(PlantedBug::TruncateOnAnyBadCommit) {
             walk.corruption = None;
         }
         Ok(walk)
+    }
+
+    /// A file of the ring that is not there, as far as that can be told: they are numbered without
+    /// gaps, and the one with the replay position is among them (6.5).
+    fn missing_file(&self) -> Option<Corruption> {
+        let replay_from = self.record().replay_from;
+        let has = |number| self.files.iter().any(|file| file.number == number);
+        let last = self.files.iter().map(|file| file.number).max();
+        let up_to = last.map_or(replay_from.file, |last| last.max(replay_from.file));
+        let missing = (0..=up_to).find(|number| !has(*number))?;
+        let what = format!("file {missing} of the {:?} stream is not there", self.stream);
+        Some(self.corruption(&replay_from, what))
     }
 
     fn record(&self) -> StreamRecord {
@@ -159,7 +174,14 @@ impl<'a> Walker<'a> {
             return Ok(None);
         }
         let position = u64::from(expected.block) * BLOCK_SIZE_BYTES as u64;
-        let first = self.read(file, position, BLOCK_SIZE_BYTES).await?;
+        // At the end of the chain this looks at every file, of which the next needs one block.
+        let first = match expected.block {
+            0 => {
+                let first = file.file.read_up_to(0, BLOCK_SIZE_BYTES).await;
+                first.map_err(|source| self.failed(file, source))?.freeze()
+            }
+            _ => self.read(file, position, BLOCK_SIZE_BYTES).await?,
+        };
         let Some((header, crc)) = self.decode(file, &first)? else { return Ok(None) };
         let is_next = header.stream == self.stream
             && header.directory_id == self.superblock.directory_id

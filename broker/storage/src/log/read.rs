@@ -11,12 +11,12 @@ use bytes::Bytes;
 use model::Offset;
 use runtime::File;
 
-use super::tail::Place;
+use super::tail::{BatchPlace, Place};
 use super::{Log, State};
 use crate::error::ReadError;
 
 pub use cold::ColdRead;
-pub(super) use cold::Remembered;
+pub(super) use cold::{ProvenEpochs, Remembered};
 pub use epoch::EpochEnd;
 pub use time::Found;
 
@@ -76,6 +76,8 @@ pub enum ReadOutcome {
 struct Range {
     from: Place,
     to: u64,
+    /// Of the first batch.
+    base_offset: Offset,
 }
 
 impl Log {
@@ -106,7 +108,7 @@ impl Log {
         }
         // The batch begins on disk, in a chunk that memory has forgotten, and ends in memory.
         drop(state);
-        let first_part = (range.from, in_memory);
+        let first_part = (range.from, in_memory, range.base_offset);
         Ok(ReadOutcome::Cold(ColdRead::first_part(self.clone(), first_part, memory)))
     }
 }
@@ -117,7 +119,7 @@ impl State {
     fn range_in_tail(&self, request: &ReadRequest) -> Option<Range> {
         let batches = self.tail.batches();
         let first = self.tail.find(request.offset)?;
-        let from = batches[first].place;
+        let BatchPlace { base_offset, place: from } = batches[first];
         // A batch ends where the next one of its segment begins.
         let same_segment =
             |index: usize| batches.get(index).filter(|batch| batch.place.segment == from.segment);
@@ -136,7 +138,7 @@ impl State {
         if !fits(first) {
             let whole = request.at_least_one_batch && next_offset_of(first) <= request.up_to;
             let to = if whole { end_of(first) } else { from.position };
-            return Some(Range { from, to });
+            return Some(Range { from, to, base_offset });
         }
         while fitting + 1 < beyond {
             let middle = fitting.midpoint(beyond);
@@ -146,6 +148,6 @@ impl State {
                 beyond = middle;
             }
         }
-        Some(Range { from, to: end_of(fitting) })
+        Some(Range { from, to: end_of(fitting), base_offset })
     }
 }

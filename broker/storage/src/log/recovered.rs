@@ -301,6 +301,7 @@ impl Log {
             applied: RefCell::new(None),
             writing: Budget::new(1),
             remembered: RefCell::new(VecDeque::new()),
+            proven_epochs: RefCell::new(VecDeque::new()),
         });
         let is_read = log.note_batches_in_tail(base.entries_count).await;
         if is_damaged || unless_damaged(is_read)?.is_none() {
@@ -344,7 +345,7 @@ impl Log {
     /// Finds where the batches begin whose bytes, or last bytes, are in the tail: their sizes are
     /// in `entries`, and the last of them ends where the tail does.
     async fn note_batches_in_tail(self: &Rc<Log>, entries_count: u64) -> io::Result<()> {
-        const RECORDS_COUNT: u64 = 64;
+        let mut records_count = 64;
         let (mut end, start) = {
             let mut state = self.state.borrow_mut();
             let end = state.end.place;
@@ -356,8 +357,15 @@ impl Log {
         let mut found: Vec<(BatchStamp, Place)> = Vec::new();
         let mut before = entries_count;
         while start < end.position && 0 < before {
-            let from = before.saturating_sub(RECORDS_COUNT);
-            let entries = read_records(&self.directory, from, before).await?;
+            let from = before.saturating_sub(records_count);
+            let entries = match read_records(&self.directory, from, before).await {
+                // The record that is damaged may be older than those that are needed.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData && 1 < records_count => {
+                    records_count = 1;
+                    continue;
+                }
+                entries => entries?,
+            };
             for entry in entries.iter().rev() {
                 let Some(stamp) = entry.batch() else { continue };
                 if end.position <= start {

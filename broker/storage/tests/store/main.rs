@@ -9,6 +9,7 @@ mod cases;
 mod crashes;
 mod damage;
 mod faults;
+mod flips;
 mod ghost;
 mod moves;
 mod script;

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::Offset;
-use model::record_batch::{BatchHeader, HEADER_SIZE_BYTES};
+use model::record_batch::{self, BatchHeader, HEADER_SIZE_BYTES};
+use model::{LeaderEpoch, Offset};
 use runtime::{
     BLOCK_SIZE_BYTES, File, JoinHandle, OpenOptions, round_down_to_block, round_up_to_block,
 };
@@ -38,11 +38,14 @@ enum What {
     /// The batches from an offset on.
     FromSegment(ReadRequest),
     /// A range of a segment, followed by what is in memory.
-    FirstPart { from: Place, to: u64, memory: Vec<Slice> },
+    FirstPart { from: Place, to: u64, base_offset: Offset, memory: Vec<Slice> },
 }
 
 /// Where a read ended: an offset and its place.
 pub(in crate::log) type Remembered = VecDeque<(Offset, Place)>;
+
+/// Offsets whose leader epoch the entries have told: from, and up to.
+pub(in crate::log) type ProvenEpochs = VecDeque<(LeaderEpoch, Offset, Offset)>;
 
 impl ColdRead {
     pub(super) fn from_segment(log: Rc<Log>, request: ReadRequest) -> ColdRead {
@@ -51,23 +54,26 @@ impl ColdRead {
 
     pub(super) fn first_part(
         log: Rc<Log>,
-        (from, to): (Place, u64),
+        (from, to, base_offset): (Place, u64, Offset),
         memory: Vec<Slice>,
     ) -> ColdRead {
-        ColdRead { log, what: What::FirstPart { from, to, memory } }
+        ColdRead { log, what: What::FirstPart { from, to, base_offset, memory } }
     }
 
     /// Reads from disk.
     pub async fn run(self) -> Result<Vec<Slice>, ReadError> {
         match self.what {
             What::FromSegment(request) => self.log.read_segment(&request).await,
-            What::FirstPart { from, to, memory } => {
+            What::FirstPart { from, to, base_offset, memory } => {
                 let size_bytes = usize::try_from(to - from.position).expect("part of a batch");
                 let _share = self.log.shared.cold_reads.take(size_bytes).await;
                 let mut reader = self.log.open_window(from.segment, from.position, to).await?;
                 reader.fill_to(to).await?;
                 let mut slices = reader.slices(from.position, to);
                 slices.extend(memory);
+                let header = reader.header_in(&slices, from.position)?;
+                let header = reader.check_offset(from.position, base_offset, header)?;
+                reader.check_epoch(from.position, &header).await?;
                 Ok(slices)
             }
         }
@@ -87,45 +93,112 @@ impl Log {
 
     async fn read_segment(self: &Rc<Log>, request: &ReadRequest) -> Result<Vec<Slice>, ReadError> {
         let _share = self.shared.cold_reads.take(request.bytes_max.max(PIECE_BYTES)).await;
-        let Some(ordinal) = self.segment_of(request.offset) else { return Ok(Vec::new()) };
-        self.load_index(ordinal).await?;
+        let Some(ordinal) = self.segment_of(request.offset) else {
+            if !self.is_readable(request) {
+                return Ok(Vec::new());
+            }
+            let what = format!("no segment holds offset {}", request.offset);
+            return Err(ReadError::Damaged { path: self.directory.clone(), position: 0, what });
+        };
+        let is_indexed = match self.load_index(ordinal).await {
+            Ok(()) => true,
+            // What comes before the damage can be read; it takes a walk from the segment's start.
+            Err(ReadError::Damaged { .. }) => false,
+            Err(error) => return Err(error),
+        };
         if let Some(slice) = self.read_from_page_cache(ordinal, request).await? {
             return Ok(vec![Slice::File(slice)]);
         }
         let begin = match self.remembered(request.offset) {
-            Some(place) if place.segment == ordinal => place.position,
-            _ => self.with_index(ordinal, |index| index.position_before(request.offset)),
+            Some(place) if place.segment == ordinal => (request.offset, place.position),
+            _ => self.known_place_before(ordinal, request.offset, is_indexed),
         };
         let limit = self.limit_on_disk(ordinal);
-        let mut window = self.open_window(ordinal, begin, limit).await?;
+        let mut window = self.open_window(ordinal, begin.1, limit).await?;
         // Find the batch that holds the offset, then the end of the last one that fits.
-        let mut from = begin;
-        loop {
-            match window.header_at(from).await? {
-                None => return self.nothing_at(ordinal, from),
-                Some(header) if request.offset < header.next_offset() => break,
-                Some(header) => from += header.size_bytes() as u64,
+        let (mut expected, mut from) = begin;
+        let mut next = loop {
+            match window.batch_at(from, expected).await? {
+                None => break None,
+                Some(header) if request.offset < header.next_offset() => break Some(header),
+                Some(header) => {
+                    from += header.size_bytes() as u64;
+                    expected = header.next_offset();
+                }
             }
-        }
+        };
         let mut to = from;
         let mut next_offset = request.offset;
-        while let Some(header) = window.header_at(to).await? {
+        while let Some(header) = next {
             let end = to + header.size_bytes() as u64;
             let is_first_wanted = to == from && request.at_least_one_batch;
             let fits = end - from <= request.bytes_max as u64;
             if request.up_to < header.next_offset() || limit < end || !(fits || is_first_wanted) {
                 break;
             }
+            window.check_epoch(to, &header).await?;
             to = end;
             next_offset = header.next_offset();
+            next = window.batch_at(to, next_offset).await?;
         }
         if to == from && request.at_least_one_batch {
+            if self.is_readable(request) && self.segment_of(request.offset) == Some(ordinal) {
+                return Err(window.damaged(from, format!("offset {} is not there", request.offset)));
+            }
             return self.nothing_at(ordinal, from);
         }
         window.fill_to(to).await?;
         self.remember(next_offset, Place { segment: ordinal, position: to });
         self.shared.metrics.read_bytes.add(to - from);
         Ok(window.slices(from, to))
+    }
+
+    /// Whether there is something to read. The log may have begun later since the question, and its
+    /// first segments may be gone.
+    fn is_readable(&self, request: &ReadRequest) -> bool {
+        let state = self.state.borrow();
+        state.log_start <= request.offset && request.offset < request.up_to.min(state.end.offset)
+    }
+
+    /// A batch at or before an offset whose place is known, or the segment's first.
+    fn known_place_before(
+        &self,
+        ordinal: Ordinal,
+        offset: Offset,
+        is_indexed: bool,
+    ) -> (Offset, u64) {
+        let state = self.state.borrow();
+        let Some(segment) = state.segment(ordinal) else { return (offset, 0) };
+        let point = if is_indexed { segment.index.point_before(offset) } else { None };
+        point.map_or((segment.base_offset, 0), |point| (point.offset, point.position))
+    }
+
+    /// Whether a batch is of the leader epoch that it names. That lies outside of its checksum, but
+    /// the entries have it as well.
+    pub(super) async fn has_its_epoch(self: &Rc<Log>, header: &BatchHeader) -> bool {
+        let epoch = header.leader_epoch;
+        let is_proven = |(of, from, to): &(LeaderEpoch, Offset, Offset)| {
+            *of == epoch && *from <= header.last_offset() && header.next_offset() <= *to
+        };
+        if self.proven_epochs.borrow().iter().any(is_proven) {
+            return true;
+        }
+        let before = LeaderEpoch(epoch.0.saturating_sub(1));
+        let (Ok(before), Ok(up_to)) = (self.epoch_end(before).await, self.epoch_end(epoch).await)
+        else {
+            // The damage is in the entries, which is told to whoever needs them.
+            return true;
+        };
+        let proven = (epoch, before.end_offset, up_to.end_offset);
+        if !is_proven(&proven) {
+            return false;
+        }
+        let mut proven_epochs = self.proven_epochs.borrow_mut();
+        if REMEMBERED_COUNT <= proven_epochs.len() {
+            proven_epochs.pop_front();
+        }
+        proven_epochs.push_back(proven);
+        true
     }
 
     /// A run of whole batches of a sealed segment, if all of it is in the page cache and its start
@@ -168,7 +241,9 @@ impl Log {
         let segment = state.segment(ordinal).filter(|segment| segment.is_sealed)?;
         let next = state.segment(ordinal + 1)?;
         let to_max = from + request.bytes_max as u64;
-        if segment.end() <= to_max && next.base_offset <= request.up_to {
+        // A segment that has lost its end says so to whoever walks it.
+        let is_there = from < segment.end();
+        if is_there && segment.end() <= to_max && next.base_offset <= request.up_to {
             return Some((segment.end(), next.base_offset));
         }
         let points = &segment.index.points;
@@ -227,10 +302,13 @@ impl Log {
         let kept = self.read_index(base_offset, end).await;
         let is_kept = kept.is_some();
         let index = match kept {
-            Some(index) => index,
-            None => self.scan(ordinal, end).await?,
+            Some(index) => self.check_end(ordinal, &index, end).await.map(|()| index),
+            None => self.scan(ordinal, end).await,
         };
-        if !is_kept && indexed_from == u64::MAX {
+        if let Ok(index) = &index
+            && !is_kept
+            && indexed_from == u64::MAX
+        {
             let bytes = index.encode(base_offset, size_bytes);
             if let Err(error) = self.write_index(base_offset, bytes).await {
                 tracing::warn!(partition = %self.partition, %base_offset, %error,
@@ -241,13 +319,13 @@ impl Log {
         if let Some(segment) = state.segment_mut(ordinal)
             && segment.indexed_from == indexed_from
         {
-            segment.index.prepend(index);
-            segment.indexed_from = 0;
             if segment.is_sealed && segment.end_bytes.is_none() {
                 segment.end_bytes = Some(size_bytes);
                 segment.written_bytes = size_bytes;
                 segment.flushed_bytes = size_bytes;
             }
+            segment.index.prepend(index?);
+            segment.indexed_from = 0;
         }
         Ok(())
     }
@@ -260,20 +338,69 @@ impl Log {
         Index::decode(&bytes, base_offset, segment_bytes)
     }
 
-    /// Builds an index from the headers of a segment's batches up to `end`.
+    /// Builds an index from a segment's batches up to `end`. All of them are looked at, since an
+    /// index is believed from then on.
     async fn scan(self: &Rc<Log>, ordinal: Ordinal, end: u64) -> Result<Index, ReadError> {
         let interval_bytes = self.options.get().index_interval_bytes;
         let mut index = Index::default();
         let mut window = self.open_window(ordinal, 0, end).await?;
+        let Some(mut expected) = self.base_offset_of(ordinal) else { return Ok(index) };
         let mut position = 0;
         while position < end
-            && let Some(header) = window.header_at(position).await?
+            && let Some(header) = window.batch_at(position, expected).await?
         {
+            let batch_end = position + header.size_bytes() as u64;
+            if end < batch_end {
+                break;
+            }
+            window.check_crc(position, batch_end).await?;
             index.note(header.base_offset, position, header.max_timestamp, interval_bytes);
-            position += header.size_bytes() as u64;
+            position = batch_end;
+            expected = header.next_offset();
             window.forget_before(position);
         }
+        self.check_next(&window, ordinal, (expected, position))?;
         Ok(index)
+    }
+
+    /// An index that was kept tells nothing of a segment that is missing after its own.
+    async fn check_end(
+        self: &Rc<Log>,
+        ordinal: Ordinal,
+        index: &Index,
+        end: u64,
+    ) -> Result<(), ReadError> {
+        let Some(last) = index.points.last() else { return Ok(()) };
+        let mut window = self.open_window(ordinal, last.position, end).await?;
+        let mut at = (last.offset, last.position);
+        while at.1 < end
+            && let Some(header) = window.batch_at(at.1, at.0).await?
+        {
+            at = (header.next_offset(), at.1 + header.size_bytes() as u64);
+        }
+        self.check_next(&window, ordinal, at)
+    }
+
+    /// Where a sealed segment ends, the next one begins.
+    fn check_next(
+        &self,
+        window: &Window,
+        ordinal: Ordinal,
+        (end, position): (Offset, u64),
+    ) -> Result<(), ReadError> {
+        let is_sealed =
+            self.state.borrow().segment(ordinal).is_some_and(|segment| segment.is_sealed);
+        match self.base_offset_of(ordinal + 1).filter(|_| is_sealed) {
+            Some(next) if next != end => {
+                let what = format!("it ends before offset {end}, and the next begins with {next}");
+                Err(window.damaged(position, what))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn base_offset_of(&self, ordinal: Ordinal) -> Option<Offset> {
+        self.state.borrow().segment(ordinal).map(|segment| segment.base_offset)
     }
 
     async fn open_window(
@@ -331,9 +458,7 @@ impl Log {
     }
 
     fn path_of(&self, ordinal: Ordinal) -> std::path::PathBuf {
-        let state = self.state.borrow();
-        let base_offset =
-            state.segment(ordinal).map_or(Offset::NONE, |segment| segment.base_offset);
+        let base_offset = self.base_offset_of(ordinal).unwrap_or(Offset::NONE);
         segment_path(&self.directory, base_offset)
     }
 
@@ -377,21 +502,67 @@ impl Window {
             return Ok(None);
         }
         self.fill_to(header_end).await?;
-        let mut bytes = [0; HEADER_SIZE_BYTES];
-        let mut filled = 0;
-        for slice in self.slices(position, header_end) {
+        self.header_in(&self.slices(position, header_end), position).map(Some)
+    }
+
+    /// The header that these slices, of a batch at this position, begin with.
+    fn header_in(&self, slices: &[Slice], position: u64) -> Result<BatchHeader, ReadError> {
+        let mut bytes = Vec::with_capacity(HEADER_SIZE_BYTES);
+        for slice in slices {
             let Slice::Memory(piece) = slice else { unreachable!("a window is in memory") };
-            bytes[filled..filled + piece.len()].copy_from_slice(&piece);
-            filled += piece.len();
+            let left = HEADER_SIZE_BYTES - bytes.len();
+            bytes.extend_from_slice(&piece[..left.min(piece.len())]);
         }
-        match BatchHeader::read(&bytes) {
-            Ok(header) => Ok(Some(header)),
-            Err(error) => Err(ReadError::Damaged {
-                path: self.log.path_of(self.ordinal),
-                position,
-                what: error.to_string(),
-            }),
+        BatchHeader::read(&bytes).map_err(|error| self.damaged(position, error.to_string()))
+    }
+
+    /// The header of the batch with this base offset, which is where it should be: base offset,
+    /// size and leader epoch lie outside of the batch's own checksum.
+    async fn batch_at(
+        &mut self,
+        position: u64,
+        base_offset: Offset,
+    ) -> Result<Option<BatchHeader>, ReadError> {
+        match self.header_at(position).await? {
+            Some(header) => self.check_offset(position, base_offset, header).map(Some),
+            None => Ok(None),
         }
+    }
+
+    fn check_offset(
+        &self,
+        position: u64,
+        base_offset: Offset,
+        header: BatchHeader,
+    ) -> Result<BatchHeader, ReadError> {
+        if header.base_offset != base_offset || header.last_offset_delta < 0 {
+            let found = header.base_offset;
+            return Err(self.damaged(position, format!("offset {found} instead of {base_offset}")));
+        }
+        Ok(header)
+    }
+
+    async fn check_epoch(&self, position: u64, header: &BatchHeader) -> Result<(), ReadError> {
+        if self.log.has_its_epoch(header).await {
+            return Ok(());
+        }
+        let epoch = header.leader_epoch;
+        Err(self.damaged(position, format!("leader epoch {epoch}, and the entries have another")))
+    }
+
+    /// Checks the whole batch between two positions.
+    async fn check_crc(&mut self, from: u64, to: u64) -> Result<(), ReadError> {
+        self.fill_to(to).await?;
+        let mut bytes = Vec::new();
+        for slice in self.slices(from, to) {
+            let Slice::Memory(piece) = slice else { unreachable!("a window is in memory") };
+            bytes.extend_from_slice(&piece);
+        }
+        record_batch::check_crc(&bytes).map_err(|error| self.damaged(from, error.to_string()))
+    }
+
+    fn damaged(&self, position: u64, what: String) -> ReadError {
+        ReadError::Damaged { path: self.log.path_of(self.ordinal), position, what }
     }
 
     /// Reads on until `to` is here.
@@ -420,11 +591,7 @@ impl Window {
                 }
             }
             if self.end == before {
-                return Err(ReadError::Damaged {
-                    path: self.log.path_of(self.ordinal),
-                    position: self.end,
-                    what: format!("the file ends before byte {to}"),
-                });
+                return Err(self.damaged(self.end, format!("the file ends before byte {to}")));
             }
         }
         Ok(())

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use model::record_batch::{
-    BatchError, BatchHeader, Batches, RecordsWalk, Step, TimestampType, WalkedRecord,
+    BatchError, BatchHeader, Batches, RecordsWalk, Step, TimestampType, WalkedRecord, check_crc,
 };
 use model::{LeaderEpoch, Offset, Timestamp};
 
@@ -98,11 +98,16 @@ impl Log {
             let bytes = self.gather(&slices).await?;
             let before = offset;
             for batch in Batches::new(&bytes) {
-                let (header, batch) = batch.map_err(|error| ReadError::Damaged {
-                    path: self.directory.clone(),
-                    position: 0,
-                    what: error.to_string(),
-                })?;
+                // What has rotted would lead astray whoever asks.
+                let (header, batch) = batch
+                    .and_then(|(header, batch)| check_crc(batch).map(|()| (header, batch)))
+                    .map_err(|error| self.damaged_at(offset, &error.to_string()))?;
+                if offset < header.base_offset || header.next_offset() <= offset {
+                    return Err(self.damaged_at(offset, "it is not there"));
+                }
+                if !self.has_its_epoch(&header).await {
+                    return Err(self.damaged_at(offset, "the entries have another leader epoch"));
+                }
                 if timestamp <= header.max_timestamp
                     && let Some(found) = self.look_into(&header, batch, log_start, timestamp).await
                 {
@@ -111,9 +116,18 @@ impl Log {
                 offset = header.next_offset();
             }
             if offset == before {
-                return Ok(None);
+                if bytes.is_empty() {
+                    return Ok(None);
+                }
+                // A batch whose size has rotted looks like one that a slice has cut.
+                return Err(self.damaged_at(offset, "it is not whole"));
             }
         }
+    }
+
+    fn damaged_at(&self, offset: Offset, what: &str) -> ReadError {
+        let what = format!("the batch at offset {offset}: {what}");
+        ReadError::Damaged { path: self.directory.clone(), position: 0, what }
     }
 
     /// The bytes of slices in one piece.
