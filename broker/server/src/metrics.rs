@@ -137,6 +137,7 @@ pub(crate) struct CoreMetrics {
     incremental_fetches: u64,
     appends_waiting: usize,
     producers: usize,
+    doubtful_partitions: usize,
     partitions: BTreeMap<TopicPartition, PartitionCounts>,
 }
 
@@ -214,6 +215,7 @@ impl CoreMetrics {
             incremental_fetches: core.fetch_sessions.incremental_count(),
             appends_waiting: replicas.iter().map(|replica| replica.waiting_count()).sum(),
             producers: replicas.iter().map(|replica| replica.producers_count()).sum(),
+            doubtful_partitions: store.logs().iter().filter(|log| log.is_doubtful()).count(),
             partitions: partitions.collect(),
         }
     }

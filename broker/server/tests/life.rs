@@ -9,11 +9,14 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use model::record_batch::ProducerStamp;
+use model::PartitionIndex;
+use model::record_batch::{Batches, ProducerStamp, Records, check_crc};
 use support::{
     Broker, Directory, batch, free_address, get, metric, now_ms, produce, refused_start,
 };
-use wire::ErrorCode;
+use wire::fetch::{FetchPartition, FetchTopic};
+use wire::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
+use wire::{ErrorCode, Text};
 
 fn append(broker: &Broker, topic: &'static str, partition: i32, count: usize) -> i64 {
     let mut client = broker.connect();
@@ -250,6 +253,107 @@ fn a_damaged_journal_is_only_read_and_nothing_is_removed() {
     std::fs::rename(directory.data().join("journal/0"), directory.0.join("kept")).unwrap();
     let text = refused_start(&directory.data(), &arguments);
     assert!(text.contains("none of the cluster's metadata"), "{text}");
+}
+
+fn fetch_all(client: &mut support::Client, topic: &'static str, partition: i32) -> Vec<Vec<u8>> {
+    let partition = FetchPartition {
+        partition: PartitionIndex(partition),
+        partition_max_bytes: 1 << 20,
+        ..Default::default()
+    };
+    let topic = Text::from_static(topic);
+    let topics = vec![FetchTopic { topic, partitions: vec![partition], ..Default::default() }];
+    let request = wire::FetchRequest { max_bytes: 1 << 20, topics, ..Default::default() };
+    let data = client.call(12, &request).responses.remove(0).partitions.remove(0);
+    assert_eq!(data.error_code, ErrorCode::None);
+    let bytes = data.records.unwrap().contiguous().cloned().unwrap_or_default();
+    let mut values = Vec::new();
+    for batch in Batches::new(&bytes) {
+        let (_, batch) = batch.unwrap();
+        check_crc(batch).unwrap();
+        let records = Records::read(batch).unwrap();
+        values.extend(records.map(|record| record.unwrap().value.unwrap().to_vec()));
+    }
+    values
+}
+
+fn end_of(client: &mut support::Client, topic: &'static str, partition: i32) -> i64 {
+    let partition = ListOffsetsPartition {
+        partition_index: PartitionIndex(partition),
+        timestamp: -1,
+        ..Default::default()
+    };
+    let name = Text::from_static(topic);
+    let topics = vec![ListOffsetsTopic { name, partitions: vec![partition] }];
+    let request = wire::ListOffsetsRequest { topics, ..Default::default() };
+    let found = client.call(7, &request).topics.remove(0).partitions.remove(0);
+    assert_eq!(found.error_code, ErrorCode::None);
+    found.offset.0
+}
+
+/// One flipped bit: the partitions that it may concern are read up to what is proven and take nothing
+/// more, those of the other core are as they were, and the log and the metrics say so.
+#[test]
+fn with_a_flipped_bit_doubtful_partitions_are_read_and_the_others_are_served() {
+    let directory = Directory::new();
+    let config = directory.0.join("broker.toml");
+    std::fs::write(&config, "[topics]\npartitions = 6\n").unwrap();
+    let free = free_address();
+    let arguments =
+        ["--cores", "2", "--config", config.to_str().unwrap(), "--metrics", free.as_str()];
+    let broker = Broker::start(&directory.data(), &arguments);
+    let mut client = broker.connect();
+    client.auto_create("spread");
+    let value = |partition: i32, n: usize| format!("{partition}, {n}").into_bytes();
+    let produce_one = |client: &mut support::Client, partition, n| {
+        let batch = batch(&[&value(partition, n)], now_ms(), ProducerStamp::NONE);
+        let response = client.call(9, &produce("spread", partition, -1, batch));
+        response.responses[0].partition_responses[0].error_code
+    };
+    for n in 0..20 {
+        for partition in 0..6 {
+            assert_eq!(produce_one(&mut client, partition, n), ErrorCode::None);
+        }
+    }
+    assert_eq!(metric(&get(&free, "/metrics"), "highwater_doubtful_partitions", ""), 0.0);
+    broker.kill();
+    let path = directory.data().join("journal/1/durable-0");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let written = bytes.chunks(4096).take_while(|block| block.iter().any(|b| *b != 0)).count();
+    bytes[written / 2 * 4096 + 200] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    for life in 0..2 {
+        let said = directory.0.join("said");
+        let mut command = support::command(&directory.data(), &arguments);
+        let broker = Broker::start_with(command.stderr(std::fs::File::create(&said).unwrap()));
+        let mut client = broker.connect();
+        let mut doubtful_count = 0;
+        for partition in 0..6 {
+            let values = fetch_all(&mut client, "spread", partition);
+            assert!((0..).zip(&values).all(|(n, found)| *found == value(partition, n)));
+            let end = usize::try_from(end_of(&mut client, "spread", partition)).unwrap();
+            assert_eq!(values.len(), end);
+            match produce_one(&mut client, partition, end) {
+                ErrorCode::None => {
+                    assert_eq!(end, 20 + life, "{partition}");
+                    assert_eq!(fetch_all(&mut client, "spread", partition).len(), end + 1);
+                }
+                code => {
+                    assert_eq!(code, ErrorCode::KafkaStorageError, "{partition}");
+                    assert!(0 < end && end < 20, "{partition}: {end}");
+                    doubtful_count += 1;
+                }
+            }
+        }
+        assert_eq!(doubtful_count, 3);
+        let text = get(&free, "/metrics");
+        assert_eq!(metric(&text, "highwater_doubtful_partitions", "core=\"0\""), 0.0);
+        assert_eq!(metric(&text, "highwater_doubtful_partitions", "core=\"1\""), 3.0);
+        let said = std::fs::read_to_string(said).unwrap();
+        assert!(said.contains("a journal is damaged and only read"), "{said}");
+        assert!(said.contains("journal/1/durable-0"), "{said}");
+        broker.kill();
+    }
 }
 
 #[test]

@@ -141,6 +141,12 @@ const OF_CORES: &[OfCore] = &[
     ("appends_waiting", "gauge", "Batches that wait until the log takes them.", |core| {
         core.appends_waiting.to_string()
     }),
+    (
+        "doubtful_partitions",
+        "gauge",
+        "Partitions that are only read, since a start found damage that may concern them.",
+        |core| core.doubtful_partitions.to_string(),
+    ),
     ("producers", "gauge", "Idempotent producers that are remembered, by partition.", |core| {
         core.producers.to_string()
     }),
