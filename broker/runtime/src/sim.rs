@@ -14,8 +14,9 @@
 
 mod bug;
 mod disk;
-mod net;
 mod driver;
+mod names;
+mod net;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

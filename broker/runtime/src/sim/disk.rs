@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::op::{DirEntry, OpenOptions};
+use super::names::{Names, Node};
+use crate::op::OpenOptions;
 use crate::rng::Rng;
 
 /// The unit that is written whole or not at all.
@@ -98,13 +99,6 @@ impl From<Rule> for Fate {
     }
 }
 
-/// What a name stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Node {
-    Dir,
-    File(Inode),
-}
-
 #[derive(Clone, Debug, Default)]
 struct Content {
     /// What reads see.
@@ -118,13 +112,10 @@ struct Content {
     last_write: u64,
 }
 
-type Names = BTreeMap<PathBuf, Node>;
-
 /// The disk of one machine. A clone shares with it what neither of them has changed since.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    names: Arc<Names>,
-    flushed_names: Arc<Names>,
+    names: Names,
     contents: BTreeMap<Inode, Arc<Content>>,
     inodes_count: u64,
     capacity_bytes: u64,
@@ -144,14 +135,7 @@ impl Disk {
 
     /// An empty disk that is full when its files have this size together.
     pub fn with_capacity(capacity_bytes: u64) -> Disk {
-        let names = Arc::new(Names::from([(PathBuf::from("/"), Node::Dir)]));
-        Disk {
-            flushed_names: names.clone(),
-            names,
-            contents: BTreeMap::new(),
-            inodes_count: 0,
-            capacity_bytes,
-        }
+        Disk { names: Names::new(), contents: BTreeMap::new(), inodes_count: 0, capacity_bytes }
     }
 
     /// Changes the disk's size.
@@ -161,15 +145,14 @@ impl Disk {
 
     /// The paths of all files.
     pub fn paths(&self) -> Vec<PathBuf> {
-        let files = self.names.iter().filter(|(_, node)| matches!(node, Node::File(_)));
-        files.map(|(path, _)| path.clone()).collect()
+        self.names.files().into_iter().map(|(path, _)| path).collect()
     }
 
     /// A file's bytes, as its readers see them.
     pub fn file_bytes(&self, path: impl AsRef<Path>) -> Option<&[u8]> {
-        match self.names.get(path.as_ref())? {
-            Node::File(inode) => Some(&self.contents[inode].bytes),
-            Node::Dir => None,
+        match self.names.node(path.as_ref()).ok()? {
+            Node::File(inode) => Some(&self.contents[&inode].bytes),
+            Node::Dir(_) => None,
         }
     }
 
@@ -188,9 +171,7 @@ impl Disk {
 
     /// Takes a file away behind everybody's back.
     pub fn remove(&mut self, path: impl AsRef<Path>) {
-        for names in [&mut self.names, &mut self.flushed_names] {
-            Arc::make_mut(names).remove(path.as_ref());
-        }
+        self.names.forget(path.as_ref());
     }
 
     /// Cuts a file behind everybody's back.
@@ -202,28 +183,29 @@ impl Disk {
 
     /// Everything becomes durable, as by sync(1).
     pub fn flush_everything(&mut self) {
-        self.flushed_names = self.names.clone();
+        self.names.flush_everything();
         for content in self.contents.values_mut().filter(|content| content.is_unflushed()) {
             Arc::make_mut(content).flush(u64::MAX);
         }
     }
 
     pub(super) fn open(&mut self, path: &Path, options: OpenOptions) -> io::Result<Option<Inode>> {
-        match self.names.get(path) {
-            Some(_) if options.create_new => Err(io::ErrorKind::AlreadyExists.into()),
-            Some(Node::File(_)) if options.directory => Err(io::ErrorKind::NotADirectory.into()),
-            Some(Node::File(inode)) => Ok(Some(*inode)),
-            Some(Node::Dir) if options.directory => Ok(None),
-            Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
-            None if options.create || options.create_new => {
-                self.parent_of(path)?;
+        match self.names.node(path) {
+            Ok(_) if options.create_new => Err(io::ErrorKind::AlreadyExists.into()),
+            Ok(Node::File(_)) if options.directory => Err(io::ErrorKind::NotADirectory.into()),
+            Ok(Node::File(inode)) => Ok(Some(inode)),
+            Ok(Node::Dir(_)) if options.directory => Ok(None),
+            Ok(Node::Dir(_)) => Err(io::ErrorKind::IsADirectory.into()),
+            Err(error)
+                if error.kind() == io::ErrorKind::NotFound
+                    && (options.create || options.create_new) =>
+            {
+                self.names.add_file(path, self.inodes_count + 1)?;
                 self.inodes_count += 1;
-                Arc::make_mut(&mut self.names)
-                    .insert(path.to_owned(), Node::File(self.inodes_count));
                 self.contents.insert(self.inodes_count, Arc::default());
                 Ok(Some(self.inodes_count))
             }
-            None => Err(io::ErrorKind::NotFound.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -302,82 +284,18 @@ impl Disk {
         self.content(inode).resize(size_bytes);
     }
 
-    pub(super) fn make_dir(&mut self, path: &Path) -> io::Result<()> {
-        self.parent_of(path)?;
-        if self.names.contains_key(path) {
-            return Err(io::ErrorKind::AlreadyExists.into());
-        }
-        Arc::make_mut(&mut self.names).insert(path.to_owned(), Node::Dir);
-        Ok(())
+    /// The names of its files and directories.
+    pub(super) fn names(&self) -> &Names {
+        &self.names
     }
 
-    pub(super) fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        match self.names.get(path) {
-            Some(Node::Dir) => {}
-            Some(Node::File(_)) => return Err(io::ErrorKind::NotADirectory.into()),
-            None => return Err(io::ErrorKind::NotFound.into()),
-        }
-        // Paths are in the order of their components, so what lies below one follows it.
-        let below = self.names.range(path.to_owned()..).skip(1);
-        let below = below.take_while(|(child, _)| child.starts_with(path));
-        let children = below.filter(|(child, _)| child.parent() == Some(path));
-        let entries = children.filter_map(|(child, node)| {
-            let name = child.file_name()?.to_str()?.to_owned();
-            Some(DirEntry { name, is_dir: *node == Node::Dir })
-        });
-        Ok(entries.collect())
-    }
-
-    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        self.parent_of(to)?;
-        let node = Arc::make_mut(&mut self.names).remove(from).ok_or(io::ErrorKind::NotFound)?;
-        Arc::make_mut(&mut self.names).insert(to.to_owned(), node);
-        if node == Node::Dir {
-            let inside: Vec<PathBuf> =
-                self.names.keys().filter(|path| path.starts_with(from)).cloned().collect();
-            for path in inside {
-                let moved = to.join(path.strip_prefix(from).expect("just filtered"));
-                let node = Arc::make_mut(&mut self.names).remove(&path).expect("just listed");
-                Arc::make_mut(&mut self.names).insert(moved, node);
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn remove_file(&mut self, path: &Path) -> io::Result<()> {
-        match self.names.get(path) {
-            Some(Node::File(_)) => {
-                Arc::make_mut(&mut self.names).remove(path);
-                Ok(())
-            }
-            Some(Node::Dir) => Err(io::ErrorKind::IsADirectory.into()),
-            None => Err(io::ErrorKind::NotFound.into()),
-        }
-    }
-
-    pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
-        if !self.read_dir(path)?.is_empty() {
-            return Err(io::ErrorKind::DirectoryNotEmpty.into());
-        }
-        Arc::make_mut(&mut self.names).remove(path);
-        Ok(())
-    }
-
-    /// The names in one directory become durable, and those removed from it stay removed.
-    pub(super) fn flush_dir(&mut self, path: &Path) {
-        let flushed = Arc::make_mut(&mut self.flushed_names);
-        flushed.retain(|child, _| child.parent() != Some(path));
-        let children = self.names.iter().filter(|(child, _)| child.parent() == Some(path));
-        flushed.extend(children.map(|(child, node)| (child.clone(), *node)));
+    pub(super) fn names_mut(&mut self) -> &mut Names {
+        &mut self.names
     }
 
     /// What its files take.
     pub fn used_bytes(&self) -> u64 {
-        let named = self.names.values().filter_map(|node| match node {
-            Node::File(inode) => Some(self.size_bytes(*inode)),
-            Node::Dir => None,
-        });
-        named.sum()
+        self.names.files().iter().map(|(_, inode)| self.size_bytes(*inode)).sum()
     }
 
     pub(super) fn free_bytes(&self) -> u64 {
@@ -397,35 +315,9 @@ impl Disk {
     pub(super) fn lose_power(&mut self, fate: &mut Fate) -> u64 {
         let contents = self.contents.values_mut().filter(|content| content.is_unflushed());
         let lost_writes = contents.map(|content| Arc::make_mut(content).lose_power(fate)).sum();
-        let mut names = Names::clone(&self.flushed_names);
-        let all: Vec<PathBuf> = self.names.keys().chain(names.keys()).cloned().collect();
-        for path in all {
-            let (new, old) = (self.names.get(&path).copied(), self.flushed_names.get(&path));
-            if new.as_ref() != old && fate.keeps() {
-                match new {
-                    Some(node) => names.insert(path, node),
-                    None => names.remove(&path),
-                };
-            }
-        }
-        // A name whose directory is gone cannot be reached.
-        let reachable: Names = names
-            .iter()
-            .filter(|(path, _)| {
-                path.ancestors().skip(1).all(|above| names.get(above) == Some(&Node::Dir))
-            })
-            .map(|(path, node)| (path.clone(), *node))
-            .collect();
-        self.names = Arc::new(reachable);
-        self.flushed_names = self.names.clone();
-        let named: Vec<Inode> = self
-            .names
-            .values()
-            .filter_map(|node| match node {
-                Node::File(inode) => Some(*inode),
-                Node::Dir => None,
-            })
-            .collect();
+        self.names.lose_power(fate);
+        let named: BTreeSet<Inode> =
+            self.names.files().into_iter().map(|(_, inode)| inode).collect();
         self.contents.retain(|inode, _| named.contains(inode));
         lost_writes
     }
@@ -435,18 +327,10 @@ impl Disk {
     }
 
     fn content_at(&mut self, path: &Path) -> &mut Content {
-        let Some(Node::File(inode)) = self.names.get(path) else {
+        let Ok(Node::File(inode)) = self.names.node(path) else {
             panic!("there is no file {}", path.display());
         };
-        self.content(*inode)
-    }
-
-    fn parent_of(&self, path: &Path) -> io::Result<()> {
-        match path.parent().map(|parent| self.names.get(parent)) {
-            Some(Some(Node::Dir)) => Ok(()),
-            Some(Some(Node::File(_))) => Err(io::ErrorKind::NotADirectory.into()),
-            _ => Err(io::ErrorKind::NotFound.into()),
-        }
+        self.content(inode)
     }
 }
 

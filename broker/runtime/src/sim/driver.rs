@@ -318,10 +318,10 @@ impl SimDriver {
                         let _ = disk.allocate(inode, position + size_bytes);
                     }
                 }
-                Op::Rename { from, to } if fate.keeps() => drop(disk.rename(from, to)),
-                Op::RemoveFile { path } if fate.keeps() => drop(disk.remove_file(path)),
-                Op::RemoveDir { path } if fate.keeps() => drop(disk.remove_dir(path)),
-                Op::MakeDir { path } if fate.keeps() => drop(disk.make_dir(path)),
+                Op::Rename { from, to } if fate.keeps() => drop(disk.names_mut().rename(from, to)),
+                Op::RemoveFile { path } if fate.keeps() => drop(disk.names_mut().remove_file(path)),
+                Op::RemoveDir { path } if fate.keeps() => drop(disk.names_mut().remove_dir(path)),
+                Op::MakeDir { path } if fate.keeps() => drop(disk.names_mut().make_dir(path)),
                 Op::Open { path, options }
                     if (options.create || options.create_new) && fate.keeps() =>
                 {
@@ -420,7 +420,7 @@ fn perform(
                     disk.forget_unflushed(inode, flush_up_to);
                     return Err(error);
                 }
-                (None, None) => disk.flush_dir(&file.path),
+                (None, None) => disk.names_mut().flush_dir(&file.path),
                 (None, Some(error)) => return Err(error),
             }
             Ok(Output::Done)
@@ -459,11 +459,11 @@ fn perform(
             let all = part.is_multiple_of(3);
             Ok(Output::Count(if all { range.size_bytes } else { 0 }))
         }
-        Op::MakeDir { path } => disk.make_dir(path).map(|()| Output::Done),
-        Op::ReadDir { path } => disk.read_dir(path).map(Output::Entries),
-        Op::Rename { from, to } => disk.rename(from, to).map(|()| Output::Done),
-        Op::RemoveFile { path } => disk.remove_file(path).map(|()| Output::Done),
-        Op::RemoveDir { path } => disk.remove_dir(path).map(|()| Output::Done),
+        Op::MakeDir { path } => disk.names_mut().make_dir(path).map(|()| Output::Done),
+        Op::ReadDir { path } => disk.names().read_dir(path).map(Output::Entries),
+        Op::Rename { from, to } => disk.names_mut().rename(from, to).map(|()| Output::Done),
+        Op::RemoveFile { path } => disk.names_mut().remove_file(path).map(|()| Output::Done),
+        Op::RemoveDir { path } => disk.names_mut().remove_dir(path).map(|()| Output::Done),
         Op::Space { .. } => Ok(Output::Space(Space {
             free_bytes: disk.free_bytes(),
             total_bytes: disk.capacity_bytes(),
