@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use model::{LeaderEpoch, NodeId, TopicPartition};
-use runtime::{AlignedBuf, BLOCK_SIZE_BYTES, File, OpenOptions, WriteMode};
+use runtime::{AlignedBuf, BLOCK_SIZE_BYTES, DirEntry, File, OpenOptions, WriteMode};
 
 use super::ring::{JournalFile, RecoveredStream, create_file, open_files};
 use super::walk::{Walk, WalkedFrame, Walker};
@@ -75,9 +75,18 @@ pub async fn find_journals(data_dir: &Path) -> Result<FoundJournals, StartError>
         Err(source) => return Err(StartError::Io { action: "read", path, source }),
         Ok(entries) => entries,
     };
+    let is_retired = |entry: &DirEntry| entry.is_dir && entry.name.ends_with(RETIRED);
+    if entries.iter().any(is_retired) {
+        // Their new names may be in memory only, and the old ones must not come back with less.
+        runtime::sync_dir(&path).await.map_err(|source| StartError::Io {
+            action: "flush",
+            path: path.clone(),
+            source,
+        })?;
+    }
     let mut newest = 0;
     for entry in entries.iter().filter(|entry| entry.is_dir) {
-        if entry.name.ends_with(RETIRED) {
+        if is_retired(entry) {
             let path = path.join(&entry.name);
             remove_dir_and_files(&path).await.map_err(|source| StartError::Io {
                 action: "remove",
@@ -145,8 +154,9 @@ pub async fn read_journal(
             .map_err(fail("open", &superblock_path))?;
     let durable_files = open_files(&directory, Durability::Durable, options).await?;
     let relaxed_files = open_files(&directory, Durability::Relaxed, options).await?;
-    // 6.2: what is read may be in the device's cache only, and must not vanish after it was
-    // shown to anybody.
+    // 6.2: what is read may be in the device's cache only, and a file's name in memory only; they
+    // must not vanish after they were shown to anybody.
+    runtime::sync_dir(&directory).await.map_err(fail("flush", &directory))?;
     superblock_file.sync_data().await.map_err(fail("flush", &superblock_path))?;
     for file in &durable_files {
         file.file.sync_data().await.map_err(fail("flush", &file.path))?;

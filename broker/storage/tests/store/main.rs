@@ -12,5 +12,6 @@ mod faults;
 mod flips;
 mod ghost;
 mod moves;
+mod names;
 mod script;
 mod support;
