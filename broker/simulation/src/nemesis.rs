@@ -46,6 +46,8 @@ pub(crate) struct Nemesis {
     /// Links that are cut or slow, and when they are healed.
     bad_links: Vec<(Instant, MachineId, MachineId)>,
     full_until: Option<Instant>,
+    /// When it had room again.
+    was_full_until: Option<Instant>,
     disk: Rc<RefCell<DiskFaults>>,
 }
 
@@ -85,8 +87,8 @@ impl Nemesis {
             Fault::None
         });
         let next_at = simulation.now();
-        let (bad_links, full_until) = (Vec::new(), None);
-        Nemesis { rng, faults, calm_max, next_at, bad_links, full_until, disk }
+        let (bad_links, full_until, was_full_until) = (Vec::new(), None, None);
+        Nemesis { rng, faults, calm_max, next_at, bad_links, full_until, was_full_until, disk }
     }
 
     /// How many operations of the disk have failed.
@@ -99,9 +101,9 @@ impl Nemesis {
         std::mem::take(&mut self.disk.borrow_mut().failed)
     }
 
-    /// Whether the disk has no room now.
-    pub(crate) fn is_full(&self) -> bool {
-        self.full_until.is_some()
+    /// Whether the disk has had no room at some time from this one on.
+    pub(crate) fn was_full_since(&self, time: Instant) -> bool {
+        self.full_until.is_some() || self.was_full_until.is_some_and(|until| time <= until)
     }
 
     /// Errors that wait for their operation do not come any more.
@@ -211,6 +213,7 @@ impl Nemesis {
         }
         if self.full_until.is_some_and(|until| until <= now) {
             self.full_until = None;
+            self.was_full_until = Some(now);
             simulation.change_disk(broker, |disk| disk.set_capacity(u64::MAX));
         }
     }

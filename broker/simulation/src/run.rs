@@ -108,6 +108,8 @@ struct Run {
     crash_at: Option<Instant>,
     /// Errors of the disk when the broker was started last.
     errors_before: u64,
+    /// When that was.
+    started_at: Instant,
     /// If the disk is to rot: what it was when everybody was told to finish.
     before_the_end: Option<Disk>,
     counts: Counts,
@@ -142,6 +144,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
         restart_at: None,
         crash_at: None,
         errors_before: 0,
+        started_at: Instant::from_nanos(0),
         before_the_end: None,
         counts: Counts::default(),
         violations: Vec::new(),
@@ -293,24 +296,27 @@ impl Run {
         }
     }
 
-    /// A bit turns somewhere in the broker's files, preferably in what was written last. Not in
-    /// segments: what rots there is found by the checksums of whoever reads it, but for the places
-    /// that the checksum does not cover.
+    /// A bit turns somewhere in the broker's files: anywhere in the segments, or in what was written
+    /// last.
     fn rot(&mut self, before: &Disk) {
         let disk = self.simulation.disk(self.machine);
+        let is_in_segments = self.nemesis.rng().one_in(3);
         let mut places = Vec::new();
         for path in disk.paths() {
-            let is_segment = path.extension().is_some_and(|extension| extension == "log");
             // Nothing is ever written after the last commit of a relaxed stream, so that rot of it
             // could be told from a write that was torn.
             let is_relaxed = path.to_string_lossy().contains("/relaxed-");
-            if !path.starts_with(DATA_DIR) || is_segment || is_relaxed {
+            if !path.starts_with(DATA_DIR) || is_relaxed {
                 continue;
             }
             let (old, new) = (before.file_bytes(&path), disk.file_bytes(&path));
             let new = new.expect("just listed");
             let was = |at: usize| old.and_then(|old| old.get(at));
-            let changed = (0..new.len()).filter(|at| was(*at) != Some(&new[*at]));
+            let is_segment = path.extension().is_some_and(|extension| extension == "log");
+            let changed = (0..new.len()).filter(|at| match is_in_segments {
+                true => is_segment,
+                false => was(*at) != Some(&new[*at]),
+            });
             places.extend(changed.map(|at| (path.clone(), at, new[at])));
         }
         if places.is_empty() {
@@ -330,6 +336,7 @@ impl Run {
         self.restart_at = None;
         self.counts.starts += 1;
         self.errors_before = self.nemesis.errors_count();
+        self.started_at = self.simulation.now();
         self.broker.start(&mut self.simulation);
         self.note("a start begins");
         let is_calm = *self.context.phase.borrow() != Phase::Faults;
@@ -413,7 +420,8 @@ impl Run {
 
     fn hear(&mut self, news: News) {
         self.note(&format!("{news:?}"));
-        let has_reason = self.errors_before < self.nemesis.errors_count() || self.nemesis.is_full();
+        let has_reason = self.errors_before < self.nemesis.errors_count()
+            || self.nemesis.was_full_since(self.started_at);
         let has_rotted = self.context.history.borrow().has_rotted;
         match news {
             News::Ready => return,
