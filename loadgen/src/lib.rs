@@ -34,5 +34,7 @@ pub mod settings;
 pub mod outcome;
 mod worker;
 pub mod run;
+pub mod sink;
+pub mod calibrate;
 pub mod table;
 pub mod folder;

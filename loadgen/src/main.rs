@@ -4,11 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
+use loadgen::calibrate::{self, CalibrationSettings};
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
@@ -16,6 +18,7 @@ use loadgen::settings::{
     Acks, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings,
     TopicSettings,
 };
+use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
 use loadgen::units::{Rate, Size, Span};
 use loadgen::{folder, run, table};
 
@@ -32,6 +35,11 @@ struct Cli {
 enum Command {
     /// Runs a load; fails if an acknowledged record is missing, repeated, out of order or damaged.
     Run(Box<RunArgs>),
+    /// Measures what the generator and the host can do at most and at best, against a broker that
+    /// accepts everything and does nothing.
+    Calibrate(CalibrateArgs),
+    /// Is that broker, for other generators and other measurements; until it is killed.
+    Sink(SinkArgs),
     /// Lists the built-in profiles.
     Profiles,
     /// Draws a profile, at a base rate and over a duration.
@@ -142,6 +150,58 @@ struct RunArgs {
     out: Option<PathBuf>,
 }
 
+#[derive(Args)]
+struct CalibrateArgs {
+    /// 1 or all; it makes no difference to the sink.
+    #[arg(long, default_value = "all")]
+    acks: Acks,
+    #[arg(long)]
+    idempotent: bool,
+    /// Of a record's value.
+    #[arg(long, default_value = "1KiB")]
+    record_size: Size,
+    #[arg(long, default_value = "1000000")]
+    batch_size_max: Size,
+    /// How long a record may wait for others to leave with.
+    #[arg(long, default_value = "1ms")]
+    linger: Span,
+    #[arg(long, default_value = "4")]
+    partitions: u32,
+    #[arg(long, default_value = "1")]
+    connections: u32,
+    /// Processors for the generator to stay on, one worker each, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    processors: Vec<usize>,
+    /// The processor for the sink to stay on.
+    #[arg(long)]
+    sink_processor: Option<usize>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct SinkArgs {
+    #[arg(long, default_value = "127.0.0.1:9092")]
+    listen: SocketAddr,
+    /// The processor to stay on.
+    #[arg(long)]
+    processor: Option<usize>,
+    /// Forget records at once; nothing can be read back.
+    #[arg(long)]
+    forget: bool,
+    /// Do nothing for so long, once in every --stall-every.
+    #[arg(long)]
+    stall: Option<Span>,
+    #[arg(long, default_value = "1s")]
+    stall_every: Span,
+    /// What to do to one record of --fault-one-in, of each kind in turn.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    fault: Vec<RecordFault>,
+    #[arg(long, default_value = "100000")]
+    fault_one_in: u64,
+}
+
 fn main() -> ExitCode {
     match obey(Cli::parse().command) {
         Ok(code) => code,
@@ -156,6 +216,8 @@ fn main() -> ExitCode {
 fn obey(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run_load(*args),
+        Command::Calibrate(args) => calibrate_host(args),
+        Command::Sink(args) => run_sink(args),
         Command::Profiles => {
             for profile in Profile::built_in() {
                 say(&format!("{:14} {}\n", profile.name, profile.about))?;
@@ -179,6 +241,55 @@ fn run_load(args: RunArgs) -> anyhow::Result<ExitCode> {
         say(&format!("written to {}\n", out.display()))?;
     }
     Ok(if outcome.verdict().is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn calibrate_host(args: CalibrateArgs) -> anyhow::Result<ExitCode> {
+    let json = args.json;
+    let calibrated = calibrate::calibrate(&args.settings())?;
+    if json {
+        say(&format!("{}\n", serde_json::to_string_pretty(&calibrated)?))?;
+    } else {
+        say(&table::calibration(&calibrated))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_sink(args: SinkArgs) -> anyhow::Result<ExitCode> {
+    let stall = args.stall.map(|length| Stall { every: args.stall_every.0, length: length.0 });
+    if stall.is_some_and(|stall| stall.every <= stall.length) {
+        bail!("--stall is not below --stall-every {}: nothing would be done", args.stall_every);
+    }
+    let sink = Sink::start(SinkOptions {
+        listen: args.listen,
+        processor: args.processor,
+        keeps_records: !args.forget,
+        faults: Faults { stall, records: args.fault, one_in: args.fault_one_in },
+    })?;
+    say(&format!("listening on {}\n", sink.address()))?;
+    sink.wait()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl CalibrateArgs {
+    fn settings(self) -> CalibrationSettings {
+        CalibrationSettings {
+            acks: self.acks,
+            idempotent: self.idempotent,
+            connections: self.connections,
+            partitions: self.partitions,
+            processors: self.processors,
+            records: RecordSettings {
+                size: self.record_size,
+                payload: Payload::Random,
+                keys: 10_000,
+                hot_key: 0.0,
+                batch_records_max: 10_000,
+                batch_size_max: self.batch_size_max,
+            },
+            linger: self.linger,
+            sink_processor: self.sink_processor,
+        }
+    }
 }
 
 impl RunArgs {

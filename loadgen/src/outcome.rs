@@ -13,7 +13,7 @@ use crate::settings::{Load, Settings};
 use crate::units::{nanos, three_digits, time_text};
 
 /// A generator that is late by more than this share of what it measures, measures itself.
-const LATENESS_SHARE_MAX: f64 = 0.10;
+pub const LATENESS_SHARE_MAX: f64 = 0.10;
 /// A generator that uses more of its processor than this may have been what was slow.
 const CPU_SHARE_MAX: f64 = 0.80;
 
@@ -105,21 +105,33 @@ impl Outcome {
     }
 
     fn client_bound(&self) -> Vec<String> {
-        let mut reasons = Vec::new();
+        let mut reasons: Vec<String> = self.too_late().into_iter().collect();
+        reasons.extend(self.overload());
+        reasons
+    }
+
+    /// Whether requests left so late that the generator measures itself.
+    fn too_late(&self) -> Option<String> {
         let late = self.measurements.total(Clock::Lateness);
         let waited = self.measurements.total(self.headline());
         // In a closed loop nothing can be late.
-        if !late.is_empty() && !waited.is_empty() {
-            let [late, waited] = [late, waited].map(|it| it.value_at_quantile(0.99));
-            if waited as f64 * LATENESS_SHARE_MAX < late as f64 {
-                reasons.push(format!(
-                    "requests left up to {} late (p99), more than a tenth of the {} {} (p99)",
-                    time_text(late),
-                    self.headline().name(),
-                    time_text(waited)
-                ));
-            }
+        if late.is_empty() || waited.is_empty() {
+            return None;
         }
+        let [late, waited] = [late, waited].map(|it| it.value_at_quantile(0.99));
+        (waited as f64 * LATENESS_SHARE_MAX < late as f64).then(|| {
+            format!(
+                "requests left up to {} late (p99), more than a tenth of the {} {} (p99)",
+                time_text(late),
+                self.headline().name(),
+                time_text(waited)
+            )
+        })
+    }
+
+    /// What the generator could not do, if anything.
+    pub fn overload(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
         for (worker, cpu) in self.cpu.iter().enumerate() {
             if CPU_SHARE_MAX < cpu.busiest_second {
                 reasons.push(format!(

@@ -1,4 +1,6 @@
-//! A run in plain text.
+//! Runs in plain text.
+
+mod calibration;
 
 use std::fmt::Write;
 
@@ -7,6 +9,8 @@ use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
 use crate::settings::Load;
 use crate::units::{bytes_text, count_text, grouped, three_digits, time_text};
+
+pub use calibration::calibration;
 
 /// What a refused percentile shows.
 pub const TOO_FEW: &str = "too few";

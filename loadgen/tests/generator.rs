@@ -1,0 +1,120 @@
+//! The generator against a sink that does wrong on purpose: what it reports is what was done.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use loadgen::measure::Clock;
+use loadgen::outcome::Outcome;
+use loadgen::profile::Profile;
+use loadgen::record::Payload;
+use loadgen::schedule::Arrivals;
+use loadgen::settings::{
+    Acks, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
+};
+use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
+use loadgen::units::{Rate, Size, Span};
+
+fn sink(faults: Faults) -> Sink {
+    let listen = "127.0.0.1:0".parse().unwrap();
+    Sink::start(SinkOptions { listen, processor: None, keeps_records: true, faults }).unwrap()
+}
+
+fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
+    Settings {
+        bootstrap: vec![sink.address().to_string()],
+        acks: Acks::Leader,
+        idempotent: false,
+        connections: 1,
+        consumers: 1,
+        processors: vec![],
+        seed: 1,
+        interval: Span(Duration::from_millis(100)),
+        drain_max: Span(Duration::from_secs(10)),
+        topics: TopicSettings {
+            existing: None,
+            count: 1,
+            partitions: 4,
+            replication_factor: 1,
+            keep: false,
+            configs: BTreeMap::new(),
+        },
+        records: RecordSettings {
+            size: Size(100),
+            payload: Payload::Random,
+            keys: 50,
+            hot_key: 0.0,
+            batch_records_max: 10_000,
+            batch_size_max: Size(1_000_000),
+        },
+        fetch: FetchSettings {
+            when: Consume::During,
+            wait_max: Span(Duration::from_millis(500)),
+            size_min: Size(1),
+            size_max: Size(1 << 20),
+        },
+        load: Load::Open(OpenLoop {
+            base: Rate(rate_per_s),
+            duration: Span(Duration::from_secs(seconds)),
+            warm_up: Span(Duration::from_secs(1)),
+            arrivals: Arrivals::Even,
+            linger: Span(Duration::from_millis(1)),
+            profile: Profile::find("steady").unwrap(),
+        }),
+    }
+}
+
+fn ms(outcome: &Outcome, clock: Clock, quantile: f64) -> f64 {
+    outcome.measurements.total(clock).value_at_quantile(quantile) as f64 / 1e6
+}
+
+/// A fifth of all records is meant to be sent while the broker does nothing, and waits for up to
+/// 200 ms; one of a hundred for more than 190. A generator that waited for answers would send few of
+/// them, and show a broker that is nearly always quick.
+#[test]
+fn a_broker_that_stalls_is_seen_as_its_users_would_see_it() {
+    let stall = Stall { every: Duration::from_secs(1), length: Duration::from_millis(200) };
+    let sink = sink(Faults { stall: Some(stall), ..Faults::default() });
+    let outcome = loadgen::run::run(&settings(&sink, 2000.0, 10)).unwrap();
+    let [p50, p99] = [0.5, 0.99].map(|quantile| ms(&outcome, Clock::Response, quantile));
+    assert!((180.0..=200.0).contains(&p99), "p99 {p99} ms");
+    assert!(p50 < 5.0, "p50 {p50} ms");
+    // It is the broker that is slow, not the generator.
+    let late = ms(&outcome, Clock::Lateness, 0.99);
+    assert!(late < 20.0, "sent up to {late} ms late");
+    assert!(outcome.verdict().is_good());
+}
+
+/// One record of 100,000 is dropped, repeated, overtaken or changed.
+#[test]
+fn exactly_what_a_broker_does_wrong_is_reported() {
+    use RecordFault::{Corrupt, Drop, Duplicate, Reorder};
+    let kinds = [Drop, Duplicate, Reorder, Corrupt];
+    let records = kinds.to_vec();
+    let sink = sink(Faults { records, one_in: 100_000, ..Faults::default() });
+    let outcome = loadgen::run::run(&settings(&sink, 85_000.0, 9)).unwrap();
+    let planted = kinds.map(|kind| sink.planted().count(kind));
+    assert_eq!(planted, [2; 4], "of {} records", outcome.counts.sent);
+    let [dropped, duplicated, reordered, corrupted] = planted;
+    let counts = outcome.counts;
+    // A record that came back changed did not come back.
+    assert_eq!(counts.missing, dropped + corrupted);
+    assert_eq!(counts.duplicated, duplicated);
+    assert_eq!(counts.out_of_order, reordered);
+    assert_eq!(counts.corrupt, corrupted);
+    assert_eq!(counts.acknowledged, counts.sent);
+    assert!(!outcome.verdict().is_kept);
+}
+
+#[test]
+fn a_broker_that_does_nothing_wrong_is_found_good() {
+    let sink = sink(Faults::default());
+    let mut settings = settings(&sink, 1000.0, 1);
+    settings.idempotent = true;
+    settings.acks = Acks::All;
+    let outcome = loadgen::run::run(&settings).unwrap();
+    assert!(outcome.verdict().is_good(), "{:?}", outcome.counts);
+    assert_eq!(outcome.counts.consumed, 2000);
+    assert_eq!(outcome.notes, BTreeMap::new());
+}
