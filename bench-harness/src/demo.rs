@@ -195,6 +195,7 @@ impl Demo {
             idempotent: false,
             connections: 2,
             consumers: 1,
+            readers: Vec::new(),
             processors: placement.client.clone(),
             seed: 1,
             interval: Span(Duration::from_millis(100)),

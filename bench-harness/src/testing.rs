@@ -82,6 +82,7 @@ pub(crate) fn outcome(acks: Acks, missing: u64) -> Outcome {
         measurements,
         notes: BTreeMap::new(),
         read_back: (Duration::ZERO, 0),
+        readers: Vec::new(),
         cpu: vec![WorkerCpu { mean: 0.02, busiest_second: 0.02 }],
     }
 }
@@ -93,6 +94,7 @@ fn settings(acks: Acks) -> Settings {
         idempotent: false,
         connections: 1,
         consumers: 1,
+        readers: Vec::new(),
         processors: vec![0],
         seed: 1,
         interval: Span(Duration::from_millis(100)),

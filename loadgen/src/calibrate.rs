@@ -60,6 +60,7 @@ impl CalibrationSettings {
             idempotent: self.idempotent,
             connections: self.connections,
             consumers: 1,
+            readers: Vec::new(),
             processors: self.processors.clone(),
             seed: 1,
             interval: Span(Duration::from_millis(100)),

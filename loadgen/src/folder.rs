@@ -4,7 +4,7 @@
 //! settings.toml    all settings; `run.json` has them as well
 //! run.json         what became of every record, summaries, the verdict
 //! intervals.csv    rates and percentiles over time
-//! response.hlog …  one histogram log for each clock
+//! response.hlog …  one histogram log for each clock, and of each reader its end-to-end times
 //! summary.txt      the table that is printed
 //! ```
 
@@ -18,9 +18,9 @@ use serde::Serialize;
 
 use crate::hlog::{self, HlogError};
 use crate::ledger::Counts;
-use crate::measure::{Clock, Summary, quantile};
-use crate::outcome::{Outcome, Verdict, WorkerCpu};
-use crate::settings::Settings;
+use crate::measure::{Clock, Measurements, Summary, quantile};
+use crate::outcome::{Outcome, ReaderCounts, ReaderOutcome, Verdict, WorkerCpu};
+use crate::settings::{ReaderSettings, Settings};
 use crate::table;
 
 /// Why a folder is not written.
@@ -49,8 +49,19 @@ pub struct Numbers<'a> {
     /// Reading back what was left when producing had ended.
     pub read_back_s: f64,
     pub read_back_records: u64,
+    pub readers: Vec<ReaderNumbers>,
     pub notes: Vec<(String, u64)>,
     pub verdict: Verdict,
+}
+
+/// What a reader had.
+#[derive(Clone, Debug, Serialize)]
+pub struct ReaderNumbers {
+    pub settings: ReaderSettings,
+    #[serde(flatten)]
+    pub counts: ReaderCounts,
+    pub is_whole: bool,
+    pub end_to_end_ns: Summary,
 }
 
 impl<'a> Numbers<'a> {
@@ -66,8 +77,20 @@ impl<'a> Numbers<'a> {
             generator_cpu: &outcome.cpu,
             read_back_s: outcome.read_back.0.as_secs_f64(),
             read_back_records: outcome.read_back.1,
+            readers: outcome.readers.iter().map(|it| ReaderNumbers::of(outcome, it)).collect(),
             notes: outcome.notes.clone().into_iter().collect(),
             verdict: outcome.verdict(),
+        }
+    }
+}
+
+impl ReaderNumbers {
+    fn of(outcome: &Outcome, reader: &ReaderOutcome) -> ReaderNumbers {
+        ReaderNumbers {
+            settings: reader.settings,
+            counts: reader.counts,
+            is_whole: outcome.is_whole(&reader.counts),
+            end_to_end_ns: Summary::of(&reader.measurements.total(Clock::EndToEnd)),
         }
     }
 }
@@ -92,14 +115,28 @@ pub fn write(folder: &Path, outcome: &Outcome) -> Result<(), FolderError> {
 
 /// Writes one histogram log for each clock that was measured, `prefix` before its name.
 pub fn write_hlogs(folder: &Path, prefix: &str, outcome: &Outcome) -> Result<(), FolderError> {
+    write_clocks(folder, prefix, outcome, &outcome.measurements)?;
+    for (number, reader) in outcome.readers.iter().enumerate() {
+        let prefix = format!("{prefix}reader-{number}-");
+        write_clocks(folder, &prefix, outcome, &reader.measurements)?;
+    }
+    Ok(())
+}
+
+fn write_clocks(
+    folder: &Path,
+    prefix: &str,
+    outcome: &Outcome,
+    measurements: &Measurements,
+) -> Result<(), FolderError> {
     for clock in Clock::ALL {
-        if outcome.measurements.total(clock).is_empty() {
+        if measurements.total(clock).is_empty() {
             continue;
         }
         let path = folder.join(format!("{prefix}{}.hlog", clock.name()));
         let failed = |source| FolderError::Write { path: path.clone(), source };
         let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
-        hlog::write(&mut file, &outcome.measurements, clock, outcome.began_at)
+        hlog::write(&mut file, measurements, clock, outcome.began_at)
             .map_err(|source| FolderError::Hlog { path: path.clone(), source })?;
         file.flush().map_err(failed)?;
     }

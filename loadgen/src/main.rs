@@ -15,8 +15,8 @@ use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
 use loadgen::settings::{
-    Acks, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings,
-    TopicSettings,
+    Acks, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, ReaderSettings, RecordSettings,
+    Settings, TopicSettings,
 };
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
 use loadgen::units::{Rate, Size, Span};
@@ -126,6 +126,10 @@ struct RunArgs {
     /// Connections that consume.
     #[arg(long, default_value = "1")]
     consumers: u32,
+    /// Consumers beside those that verify, each of which reads everything: tail, 3xtail,
+    /// slow:10k/s, catch-up:20s (from the start of the run, beginning 20 s into it).
+    #[arg(long)]
+    reader: Vec<ReaderSettings>,
     /// When records are read back.
     #[arg(long, value_enum, default_value = "during")]
     consume: Consume,
@@ -324,6 +328,7 @@ impl RunArgs {
             idempotent: self.idempotent,
             connections: self.connections,
             consumers: self.consumers,
+            readers: self.reader,
             processors: self.processors,
             seed: self.seed,
             interval: self.interval,

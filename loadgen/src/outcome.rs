@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::Counts;
 use crate::measure::{Clock, Measurements, Summary, Tally};
-use crate::settings::{Load, Settings};
+use crate::settings::{Load, ReaderSettings, Settings};
 use crate::units::{nanos, three_digits, time_text};
 
 /// A generator that is late by more than this share of what it measures, measures itself.
@@ -34,8 +34,43 @@ pub struct Outcome {
     pub notes: BTreeMap<String, u64>,
     /// Time and records of reading back what was left when producing had ended.
     pub read_back: (Duration, u64),
+    /// Consumers beside those that verify, in the order of the settings.
+    pub readers: Vec<ReaderOutcome>,
     /// By worker.
     pub cpu: Vec<WorkerCpu>,
+}
+
+/// What a consumer has read that does nothing but read.
+#[derive(Clone, Debug)]
+pub struct ReaderOutcome {
+    pub settings: ReaderSettings,
+    pub counts: ReaderCounts,
+    /// Its end-to-end times, and what it consumed when.
+    pub measurements: Measurements,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderCounts {
+    /// Of this run.
+    pub records: u64,
+    /// Changed, or not to be read.
+    pub corrupt: u64,
+    /// Where offsets were left out.
+    pub gaps: u64,
+    /// When it had read everything, since the start of the warm-up; none if it never had.
+    pub ended_ns: Option<u64>,
+}
+
+impl ReaderCounts {
+    /// The sum over several workers.
+    pub fn plus(self, other: ReaderCounts) -> ReaderCounts {
+        ReaderCounts {
+            records: self.records + other.records,
+            corrupt: self.corrupt + other.corrupt,
+            gaps: self.gaps + other.gaps,
+            ended_ns: self.ended_ns.zip(other.ended_ns).map(|(one, other)| one.max(other)),
+        }
+    }
 }
 
 /// What share of its processor a worker used.
@@ -99,9 +134,16 @@ impl Outcome {
 
     pub fn verdict(&self) -> Verdict {
         let is_answered = self.settings.acks.is_answered();
-        let is_kept = self.counts.is_kept(is_answered);
+        let are_readers_served = self.readers.iter().all(|reader| self.is_whole(&reader.counts));
+        let is_kept = self.counts.is_kept(is_answered) && are_readers_served;
         let through = if is_answered { self.counts.acknowledged } else { self.counts.consumed };
         Verdict { is_kept, is_hollow: through == 0, client_bound: self.client_bound() }
+    }
+
+    /// Whether a reader was given everything, as often as those that verify were.
+    pub fn is_whole(&self, counts: &ReaderCounts) -> bool {
+        let all = self.counts.consumed + self.counts.duplicated;
+        counts.corrupt == 0 && counts.gaps == 0 && counts.records == all
     }
 
     fn client_bound(&self) -> Vec<String> {

@@ -16,7 +16,7 @@ use wire::ApiVersionsRequest;
 pub use client::NewTopic;
 
 use crate::measure::{Histogram, histogram};
-use crate::outcome::{Outcome, WorkerCpu};
+use crate::outcome::{Outcome, ReaderOutcome, WorkerCpu};
 use crate::plan::{Plan, Shape, Share};
 use crate::schedule::Offer;
 use crate::settings::{Load, Settings, SettingsError};
@@ -192,9 +192,20 @@ fn merge(
             *sum.notes.entry(note).or_default() += count;
         }
         sum.finished = sum.finished.max(output.finished);
+        for (sum, part) in sum.readers.iter_mut().zip(&output.readers) {
+            sum.0 = sum.0.plus(part.0);
+            sum.1.merge(&part.1);
+        }
         let (time, records) = sum.read_back;
         sum.read_back = (time.max(output.read_back.0), records + output.read_back.1);
     }
+    let each = settings.readers.iter().flat_map(|it| it.each());
+    let readers = each.zip(sum.readers).map(|(settings, (counts, measurements))| ReaderOutcome {
+        settings,
+        counts,
+        measurements,
+    });
+    let readers = readers.collect();
     Outcome {
         run,
         topics,
@@ -205,6 +216,7 @@ fn merge(
         measurements: sum.measurements,
         notes: sum.notes,
         read_back: sum.read_back,
+        readers,
         cpu,
         settings,
     }

@@ -4,6 +4,7 @@
 //! limit and the fix. Does not know: the command line, or files.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::profile::Profile;
 use crate::record::{KEY_SIZE_BYTES, Payload, VALUE_SIZE_BYTES_MIN};
 use crate::schedule::{Arrivals, ScheduleError};
-use crate::units::{Rate, Size, Span, nanos};
+use crate::units::{Rate, Size, Span, UnitError, nanos};
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +29,9 @@ pub struct Settings {
     pub connections: u32,
     /// Connections that consume, of each worker.
     pub consumers: u32,
+    /// Consumers beside those that verify; each reads everything.
+    #[serde(default)]
+    pub readers: Vec<ReaderSettings>,
     /// Processors to stay on, one worker each; none is one worker wherever the kernel puts it.
     pub processors: Vec<usize>,
     pub seed: u64,
@@ -91,6 +95,81 @@ pub enum Consume {
     During,
     /// Only once producing has ended.
     After,
+}
+
+/// Consumers of one kind, written as `tail`, `3xtail`, `slow:10k/s`, `catch-up:20s`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ReaderSettings {
+    pub count: u32,
+    pub pace: Pace,
+}
+
+/// How a consumer reads.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// Whatever there is, at once.
+    Tail,
+    /// At most so many records per second, from the start of the run to its end.
+    Slow(Rate),
+    /// Everything from the start of the run on, beginning so long after the end of the warm-up.
+    CatchUp(Span),
+}
+
+impl ReaderSettings {
+    /// Every single consumer.
+    pub fn each(self) -> impl Iterator<Item = ReaderSettings> {
+        (0..self.count).map(move |_| ReaderSettings { count: 1, ..self })
+    }
+}
+
+impl FromStr for ReaderSettings {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<ReaderSettings, UnitError> {
+        let expected = "a kind of consumer such as tail, 3xtail, slow:10k/s or catch-up:20s";
+        let refused = || UnitError { text: text.to_owned(), expected };
+        let (count, kind) = match text.split_once('x') {
+            Some((count, kind)) if count.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (count.parse().map_err(|_| refused())?, kind)
+            }
+            _ => (1, text),
+        };
+        let pace = match kind.split_once(':') {
+            None if kind == "tail" => Pace::Tail,
+            Some(("slow", rate)) => Pace::Slow(rate.parse()?),
+            Some(("catch-up", after)) => Pace::CatchUp(after.parse()?),
+            _ => return Err(refused()),
+        };
+        Ok(ReaderSettings { count, pace })
+    }
+}
+
+impl fmt::Display for ReaderSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.count != 1 {
+            write!(f, "{}x", self.count)?;
+        }
+        match self.pace {
+            Pace::Tail => f.write_str("tail"),
+            Pace::Slow(rate) => write!(f, "slow:{rate}"),
+            Pace::CatchUp(after) => write!(f, "catch-up:{after}"),
+        }
+    }
+}
+
+impl TryFrom<String> for ReaderSettings {
+    type Error = UnitError;
+
+    fn try_from(text: String) -> Result<ReaderSettings, UnitError> {
+        text.parse()
+    }
+}
+
+impl From<ReaderSettings> for String {
+    fn from(settings: ReaderSettings) -> String {
+        settings.to_string()
+    }
 }
 
 /// What a producer waits for.
@@ -205,6 +284,8 @@ pub enum SettingsError {
     TooSmall { name: &'static str, value: u64, min: u64 },
     #[error("{name} is {value}: it must be at most {max}")]
     TooLarge { name: &'static str, value: u64, max: u64 },
+    #[error("--reader {reader} has no rate: give it some, for example slow:1k/s")]
+    ReaderRate { reader: String },
     #[error("--hot-key is {value}: it is a share, from 0 to 1")]
     HotKey { value: f64 },
     #[error(
@@ -218,6 +299,7 @@ pub enum SettingsError {
 const OVERHEAD_BYTES_MAX: usize = 61 + 24;
 const WORKERS_MAX: usize = 64;
 const CONNECTIONS_MAX: u32 = 4096;
+const READERS_MAX: u64 = 1000;
 const PARTITIONS_MAX: u32 = 100_000;
 const KEYS_MAX: u32 = 100_000_000;
 
@@ -234,6 +316,13 @@ impl Settings {
         range("--connections", self.connections.into(), 1, CONNECTIONS_MAX.into())?;
         range("--consumers", self.consumers.into(), 1, CONNECTIONS_MAX.into())?;
         range("--topics", self.topics.count.into(), 1, PARTITIONS_MAX.into())?;
+        let readers_count: u64 = self.readers.iter().map(|it| u64::from(it.count)).sum();
+        range("number of --reader", readers_count, 0, READERS_MAX)?;
+        for reader in &self.readers {
+            if matches!(reader.pace, Pace::Slow(rate) if rate.0 <= 0.0) {
+                return Err(SettingsError::ReaderRate { reader: reader.to_string() });
+            }
+        }
         let partitions = u64::from(self.topics.count) * u64::from(self.topics.partitions);
         range("--partitions", partitions, 1, PARTITIONS_MAX.into())?;
         range("number of --processors", self.processors.len() as u64, 0, WORKERS_MAX as u64)?;

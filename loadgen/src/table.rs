@@ -8,7 +8,7 @@ use crate::ledger::Counts;
 use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
 use crate::settings::Load;
-use crate::units::{bytes_text, count_text, grouped, three_digits, time_text};
+use crate::units::{bytes_text, count_text, grouped, nanos, three_digits, time_text};
 
 pub use calibration::calibration;
 
@@ -78,6 +78,10 @@ pub fn outcome(outcome: &Outcome) -> String {
     text.push('\n');
     text.push_str(&counts(&outcome.counts, outcome.settings.acks.is_answered()));
     text.push('\n');
+    if !outcome.readers.is_empty() {
+        text.push_str(&readers(outcome));
+        text.push('\n');
+    }
     for (note, count) in &outcome.notes {
         let _ = writeln!(text, "{count} × {note}");
     }
@@ -145,6 +149,29 @@ pub fn counts(counts: &Counts, is_acknowledging: bool) -> String {
         shown.map(|(name, count)| (name.to_owned(), grouped(count))).collect();
     let (names, numbers) = cells.into_iter().unzip();
     aligned(&[names, numbers])
+}
+
+/// What the readers had, and when they had all of it, counted from the end of the schedule.
+fn readers(outcome: &Outcome) -> String {
+    let heading = ["consumer", "records", "p50", "p99", "max", "had everything", "verdict"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    let (warm_up, duration) = outcome.settings.load.times();
+    let schedule_end_ns = nanos(warm_up + duration);
+    for reader in &outcome.readers {
+        let times = Summary::of(&reader.measurements.total(Clock::EndToEnd));
+        let time = |time: Option<u64>| time.map_or(TOO_FEW.to_owned(), time_text);
+        let ended = reader.counts.ended_ns.map(|ended_ns| ended_ns.saturating_sub(schedule_end_ns));
+        rows.push(vec![
+            reader.settings.to_string(),
+            grouped(reader.counts.records),
+            time(times.p50),
+            time(times.p99),
+            time_text(times.max),
+            ended.map_or("never".to_owned(), |after| format!("{} after the end", time_text(after))),
+            if outcome.is_whole(&reader.counts) { "whole" } else { "BROKEN" }.to_owned(),
+        ]);
+    }
+    aligned(&rows)
 }
 
 fn verdict(outcome: &Outcome) -> String {

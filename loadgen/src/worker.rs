@@ -13,6 +13,7 @@ mod request;
 mod lane;
 mod closed;
 mod consumer;
+mod reader;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,13 +29,15 @@ use wire::{ErrorCode, Text};
 
 use crate::ledger::{Counts, Ledger};
 use crate::measure::{Clock, Measurements};
+use crate::outcome::ReaderCounts;
 use crate::plan::{Plan, PlannedBatch, Share};
 use crate::record::Template;
-use crate::settings::{Consume, Settings};
+use crate::settings::{Consume, ReaderSettings, Settings};
 use crate::units::nanos;
 
 pub(crate) use gate::StartGate;
 use partitions::Partitions;
+use reader::Reader;
 
 /// What a worker is given.
 pub(crate) struct WorkerInput {
@@ -60,6 +63,8 @@ pub(crate) struct WorkerOutput {
     pub(crate) notes: BTreeMap<String, u64>,
     /// Time and records of reading back what was left when producing had ended.
     pub(crate) read_back: (Duration, u64),
+    /// In the order of the settings.
+    pub(crate) readers: Vec<(ReaderCounts, Measurements)>,
 }
 
 /// How many different notes are kept; an error may have a number in it.
@@ -93,6 +98,7 @@ struct Worker {
     notes: RefCell<BTreeMap<String, u64>>,
     /// Requests that have no answer yet, or are not written yet if none will come.
     outstanding: Watch<usize>,
+    readers: Vec<Rc<Reader>>,
     /// By partition: where reading back ends, once that is known.
     ends: Watch<Option<Vec<Offset>>>,
 }
@@ -111,6 +117,7 @@ pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError
     spawn(tick(worker.clone()));
     let during = worker.settings.fetch.when == Consume::During;
     let tailing = during.then(|| consumer::spawn_all(&worker, &positions));
+    let beside = consumer::spawn_readers(&worker, &positions);
     let schedule_end = start + worker.schedule_length();
     let deadline = schedule_end + worker.settings.drain_max.0;
     let lanes = lane::run_all(&worker, lanes, deadline).await;
@@ -120,8 +127,10 @@ pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError
     let already = worker.ledger.borrow().counts(true).consumed;
     let ends = worker.partitions.ends(&worker.cluster, worker.share).await?;
     worker.ends.set(Some(ends));
-    let readers = tailing.unwrap_or_else(|| consumer::spawn_all(&worker, &positions));
-    consumer::finish(&worker, readers).await;
+    let verifying = tailing.unwrap_or_else(|| consumer::spawn_all(&worker, &positions));
+    consumer::finish(&worker, verifying).await;
+    let read_back = now().since(read_from);
+    consumer::finish(&worker, beside).await;
     let consumed = worker.ledger.borrow().counts(true).consumed;
     Ok(WorkerOutput {
         start,
@@ -129,7 +138,8 @@ pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError
         counts: worker.ledger.borrow().counts(worker.settings.acks.is_answered()),
         measurements: worker.measured.borrow().clone(),
         notes: worker.notes.borrow().clone(),
-        read_back: (now().since(read_from), consumed - already),
+        read_back: (read_back, consumed - already),
+        readers: worker.readers.iter().map(|reader| reader.found()).collect(),
     })
 }
 
@@ -151,6 +161,10 @@ async fn prepare(
     let plan = plan.unwrap_or_default();
     ledger.plan(plan.records.len());
     let mut measured = Measurements::new(from, to, settings.interval.0);
+    let reader = |settings: ReaderSettings| {
+        Rc::new(Reader::new(settings.pace, share.workers_count, measured.clone()))
+    };
+    let readers = settings.readers.iter().flat_map(|it| it.each()).map(reader).collect();
     for record in &plan.records {
         measured.count(record.intended_ns, |tally| tally.offered += 1);
     }
@@ -167,6 +181,7 @@ async fn prepare(
         measured: RefCell::new(measured),
         notes: RefCell::default(),
         outstanding: Watch::new(0),
+        readers,
         ends: Watch::new(None),
         settings,
     };

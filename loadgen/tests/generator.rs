@@ -28,6 +28,7 @@ fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
         idempotent: false,
         connections: 1,
         consumers: 1,
+        readers: Vec::new(),
         processors: vec![],
         seed: 1,
         interval: Span(Duration::from_millis(100)),
@@ -117,4 +118,41 @@ fn a_broker_that_does_nothing_wrong_is_found_good() {
     assert!(outcome.verdict().is_good(), "{:?}", outcome.counts);
     assert_eq!(outcome.counts.consumed, 2000);
     assert_eq!(outcome.notes, BTreeMap::new());
+}
+
+/// 12,000 records in three seconds; a consumer that reads 2,000 a second needs three more.
+#[test]
+fn consumers_of_every_pace_read_everything_and_slow_ones_take_their_time() {
+    let sink = sink(Faults::default());
+    let mut settings = settings(&sink, 4000.0, 2);
+    let readers = ["2xtail", "slow:2k/s", "catch-up:1s"];
+    settings.readers = readers.map(|text| text.parse().unwrap()).to_vec();
+    let outcome = loadgen::run::run(&settings).unwrap();
+    assert!(outcome.verdict().is_good());
+    let shown = outcome.readers.iter().map(|reader| reader.settings.to_string());
+    assert!(shown.eq(["tail", "tail", "slow:2000/s", "catch-up:1s"]));
+    for reader in &outcome.readers {
+        assert!(outcome.is_whole(&reader.counts), "{:?}", reader.counts);
+        assert_eq!(reader.counts.records, 12_000);
+    }
+    let ended_s = |index: usize| outcome.readers[index].counts.ended_ns.unwrap() as f64 / 1e9;
+    let (slow, others) = (ended_s(2), [ended_s(0), ended_s(1), ended_s(3)]);
+    assert!((5.5..7.0).contains(&slow), "the slow one ended after {slow} s");
+    assert!(others.iter().all(|ended| (2.9..4.5).contains(ended)), "{others:?}");
+    // Whoever catches up sees how old the first records are; whoever tails does not.
+    let max_ms =
+        |index: usize| outcome.readers[index].measurements.total(Clock::EndToEnd).max() / 1_000_000;
+    assert!(900 < max_ms(3) && max_ms(0) < 900, "{} and {}", max_ms(3), max_ms(0));
+}
+
+#[test]
+fn a_consumer_that_is_given_changed_records_says_so() {
+    let sink =
+        sink(Faults { records: vec![RecordFault::Corrupt], one_in: 1000, ..Faults::default() });
+    let mut settings = settings(&sink, 1000.0, 1);
+    settings.readers = vec!["tail".parse().unwrap()];
+    let outcome = loadgen::run::run(&settings).unwrap();
+    let counts = outcome.readers[0].counts;
+    assert_eq!((counts.records, counts.corrupt, counts.gaps), (1998, 2, 0));
+    assert!(!outcome.is_whole(&counts) && !outcome.verdict().is_kept);
 }

@@ -286,6 +286,7 @@ impl Cell {
             idempotent: false,
             connections: self.connections,
             consumers: 1,
+            readers: Vec::new(),
             processors: placement.client.clone(),
             seed: 1,
             interval: Span(Duration::from_millis(100)),

@@ -9,6 +9,7 @@ fn settings() -> Settings {
         idempotent: false,
         connections: 1,
         consumers: 1,
+        readers: Vec::new(),
         processors: vec![],
         seed: 1,
         interval: Span(Duration::from_millis(100)),
@@ -95,4 +96,18 @@ fn a_refusal_names_the_value_the_limit_and_the_fix() {
         refusal(|it| it.topics.partitions = 200_000),
         "--partitions is 200000: it must be at most 100000"
     );
+}
+
+#[test]
+fn readers_are_written_as_they_are_read() {
+    for text in ["tail", "3xtail", "slow:10000/s", "2xslow:500/s", "catch-up:20s"] {
+        let read: ReaderSettings = text.parse().unwrap();
+        assert_eq!(read.to_string(), text);
+        assert_eq!(read.each().count(), read.count as usize);
+    }
+    for text in
+        ["", "tails", "slow", "slow:fast", "xtail:", "-1xtail", "catch-up:", "9999999999xtail"]
+    {
+        assert!(text.parse::<ReaderSettings>().is_err(), "{text}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Consumers: each reads some partitions from where they ended before the run to where they end
-//! after it, and looks at every record.
+//! after it, and looks at every record. Together those that verify read everything once; each
+//! [`Reader`] reads everything once more.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -9,10 +10,11 @@ use bytes::Bytes;
 use client::{ClusterError, Connection};
 use model::record_batch::{BatchHeader, Batches, Records, check_crc};
 use model::{BrokerId, Offset, TopicId};
-use runtime::{Instant, JoinHandle, TimedOut, sleep, spawn, timeout, yield_now};
+use runtime::{Instant, JoinHandle, TimedOut, now, sleep, spawn, timeout, yield_now};
 use wire::fetch::{FetchPartition, FetchTopic};
 use wire::{ErrorCode, FetchRequest};
 
+use super::reader::Reader;
 use super::{Worker, cluster_options};
 use crate::ledger::Sighting;
 use crate::measure::Clock;
@@ -33,7 +35,14 @@ struct Position {
     offset: Offset,
 }
 
-/// Starts all consumers of a worker.
+/// What a consumer reads for.
+enum Purpose {
+    /// The worker's ledger.
+    Verify,
+    Read(Rc<Reader>),
+}
+
+/// Starts the consumers of a worker that verify.
 pub(super) fn spawn_all(worker: &Rc<Worker>, positions: &[Offset]) -> Vec<JoinHandle<()>> {
     let consumers_count = worker.settings.consumers as usize;
     let mut shares: Vec<Vec<Position>> = (0..consumers_count).map(|_| Vec::new()).collect();
@@ -42,7 +51,24 @@ pub(super) fn spawn_all(worker: &Rc<Worker>, positions: &[Offset]) -> Vec<JoinHa
         shares[turn % consumers_count].push(Position { partition, offset });
     }
     let shares = shares.into_iter().filter(|positions| !positions.is_empty());
-    shares.map(|positions| spawn(consume(worker.clone(), positions))).collect()
+    shares.map(|positions| spawn(consume(worker.clone(), positions, Purpose::Verify))).collect()
+}
+
+/// Starts a worker's part of each reader.
+pub(super) fn spawn_readers(worker: &Rc<Worker>, positions: &[Offset]) -> Vec<JoinHandle<()>> {
+    let of_worker = || {
+        let partitions = worker.partitions.of(worker.share);
+        partitions.map(|partition| Position { partition, offset: positions[partition as usize] })
+    };
+    let readers = worker.readers.iter().map(|reader| {
+        let (worker, reader, positions) = (worker.clone(), reader.clone(), of_worker().collect());
+        spawn(async move {
+            reader.begin(&worker).await;
+            consume(worker.clone(), positions, Purpose::Read(reader.clone())).await;
+            reader.note_end(worker.since_start(now()));
+        })
+    });
+    readers.collect()
 }
 
 /// Waits until all have read to the end, or for as long as the settings allow without progress.
@@ -52,17 +78,21 @@ pub(super) async fn finish(worker: &Rc<Worker>, consumers: Vec<JoinHandle<()>>) 
             consumer.await;
         }
     });
+    let progress = || {
+        let by_readers: u64 = worker.readers.iter().map(|reader| reader.records_count()).sum();
+        worker.ledger.borrow().counts(true).consumed + by_readers
+    };
     loop {
-        let before = worker.ledger.borrow().counts(true).consumed;
+        let before = progress();
         let Err(TimedOut) = timeout(worker.settings.drain_max.0, &mut all).await else { return };
-        if worker.ledger.borrow().counts(true).consumed == before {
+        if progress() == before {
             worker.note("reading back did not come to the end of the log");
             return;
         }
     }
 }
 
-async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>) {
+async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>, purpose: Purpose) {
     let mut connections: BTreeMap<BrokerId, Connection> = BTreeMap::new();
     loop {
         let is_last = worker.ends.borrow().is_some();
@@ -72,13 +102,16 @@ async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>) {
         if positions.is_empty() {
             return;
         }
-        let round = fetch_round(&worker, &mut positions, &mut connections, is_last).await;
+        let round = fetch_round(&worker, &mut positions, &mut connections, is_last, &purpose).await;
         if let Err(error) = round {
             worker.note_error(&error);
             for position in &positions {
                 worker.partitions.forget_leader(&worker.cluster, position.partition);
             }
             sleep(RETRY_PAUSE).await;
+        }
+        if let Purpose::Read(reader) = &purpose {
+            reader.keep_pace().await;
         }
     }
 }
@@ -89,6 +122,7 @@ async fn fetch_round(
     positions: &mut Vec<Position>,
     connections: &mut BTreeMap<BrokerId, Connection>,
     is_last: bool,
+    purpose: &Purpose,
 ) -> Result<(), ClusterError> {
     let mut by_leader: BTreeMap<BrokerId, Vec<&Position>> = BTreeMap::new();
     for position in &*positions {
@@ -102,7 +136,7 @@ async fn fetch_round(
             let opened = worker.cluster.open(leader, cluster_options().connection).await?;
             connections.insert(leader, opened);
         }
-        let (request, version_max) = request_for(worker, &positions, is_last);
+        let (request, version_max) = request_for(worker, &positions, is_last, purpose);
         started.push(connections[&leader].start_up_to(version_max, &request)?);
     }
     for answer in started {
@@ -122,7 +156,7 @@ async fn fetch_round(
                     ErrorCode::None => {
                         let records = data.records.as_ref().and_then(|it| it.contiguous());
                         if let Some(records) = records {
-                            read(worker, position, records, answered.answered_at).await;
+                            read(worker, position, records, answered.answered_at, purpose).await;
                         }
                     }
                     code => refused(worker, position, code, data.log_start_offset).await,
@@ -135,11 +169,20 @@ async fn fetch_round(
     Ok(())
 }
 
-fn request_for(worker: &Worker, positions: &[&Position], is_last: bool) -> (FetchRequest, i16) {
+fn request_for(
+    worker: &Worker,
+    positions: &[&Position],
+    is_last: bool,
+    purpose: &Purpose,
+) -> (FetchRequest, i16) {
     let settings = &worker.settings.fetch;
     let wait_max =
         if is_last { settings.wait_max.0.min(LAST_WAIT_MAX) } else { settings.wait_max.0 };
-    let size_max = i32::try_from(settings.size_max.0).unwrap_or(i32::MAX);
+    let size_max = match purpose {
+        Purpose::Verify => settings.size_max.0,
+        Purpose::Read(reader) => reader.size_max(worker),
+    };
+    let size_max = i32::try_from(size_max).unwrap_or(i32::MAX);
     let mut topics: Vec<FetchTopic> = Vec::new();
     let mut version_max = i16::MAX;
     for position in positions {
@@ -183,7 +226,13 @@ async fn refused(worker: &Worker, position: &mut Position, code: ErrorCode, log_
 }
 
 /// Looks at every record of a fetched run of batches.
-async fn read(worker: &Worker, position: &mut Position, records: &Bytes, answered_at: Instant) {
+async fn read(
+    worker: &Worker,
+    position: &mut Position,
+    records: &Bytes,
+    answered_at: Instant,
+    purpose: &Purpose,
+) {
     let at_ns = worker.since_start(answered_at);
     let mut since_turn = 0;
     for batch in Batches::new(records) {
@@ -191,7 +240,13 @@ async fn read(worker: &Worker, position: &mut Position, records: &Bytes, answere
             Ok(batch) => batch,
             Err(error) => {
                 worker.note(format!("what was fetched is no batch: {error}"));
-                worker.ledger.borrow_mut().note_read(position.partition, Err(Damage::TooShort));
+                match purpose {
+                    Purpose::Verify => {
+                        let mut ledger = worker.ledger.borrow_mut();
+                        ledger.note_read(position.partition, Err(Damage::TooShort));
+                    }
+                    Purpose::Read(reader) => reader.note_corrupt(1),
+                }
                 // Nothing after it can be found; the next fetch begins with it again.
                 sleep(RETRY_PAUSE).await;
                 return;
@@ -201,7 +256,12 @@ async fn read(worker: &Worker, position: &mut Position, records: &Bytes, answere
             position.offset = position.offset.max(header.next_offset());
             continue;
         }
-        read_batch(worker, position, &header, batch, at_ns);
+        match purpose {
+            Purpose::Verify => read_batch(worker, position, &header, batch, at_ns),
+            Purpose::Read(reader) => {
+                reader.read_batch(worker, position.offset, &header, batch, at_ns);
+            }
+        }
         position.offset = header.next_offset();
         since_turn += usize::try_from(header.records_count).unwrap_or(0);
         if RECORDS_PER_TURN <= since_turn {

@@ -1,0 +1,140 @@
+//! A worker's part of a reader: its pace, and its books.
+//!
+//! Guarantees: a reader that was given something else than the records of the run, whole and in
+//! order, says so. Does not know: connections, and what was sent.
+
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+use model::Offset;
+use model::record_batch::{BatchHeader, Records, check_crc};
+use runtime::{Instant, now, sleep_until};
+
+use super::Worker;
+use crate::measure::{Clock, Measurements};
+use crate::outcome::ReaderCounts;
+use crate::record::Value;
+use crate::settings::Pace;
+
+/// A slow reader asks for as much as it wants in this time.
+const SLOW_TURN: Duration = Duration::from_millis(100);
+
+/// What one reader reads of one worker's partitions.
+pub(super) struct Reader {
+    pace: Pace,
+    /// Of a slow one, of this worker's share of its rate.
+    rate_per_s: f64,
+    began: Cell<Instant>,
+    counts: RefCell<ReaderCounts>,
+    measured: RefCell<Measurements>,
+}
+
+impl Reader {
+    pub(super) fn new(pace: Pace, workers_count: u32, measured: Measurements) -> Reader {
+        let rate_per_s = match pace {
+            Pace::Slow(rate) => rate.0 / f64::from(workers_count),
+            Pace::Tail | Pace::CatchUp(_) => f64::INFINITY,
+        };
+        Reader {
+            pace,
+            rate_per_s,
+            began: Cell::new(Instant::FAR_FUTURE),
+            counts: RefCell::default(),
+            measured: RefCell::new(measured),
+        }
+    }
+
+    /// What it has found.
+    pub(super) fn found(&self) -> (ReaderCounts, Measurements) {
+        (*self.counts.borrow(), self.measured.borrow().clone())
+    }
+
+    pub(super) fn records_count(&self) -> u64 {
+        self.counts.borrow().records
+    }
+
+    /// Waits until it is time to read.
+    pub(super) async fn begin(&self, worker: &Worker) {
+        let after = match self.pace {
+            Pace::CatchUp(after) => worker.settings.load.times().0 + after.0,
+            Pace::Tail | Pace::Slow(_) => Duration::ZERO,
+        };
+        sleep_until(worker.start.get() + after).await;
+        self.began.set(now());
+    }
+
+    /// Bytes to ask for at a time.
+    pub(super) fn size_max(&self, worker: &Worker) -> usize {
+        let size_max = worker.settings.fetch.size_max.0;
+        match self.pace {
+            Pace::Tail | Pace::CatchUp(_) => size_max,
+            Pace::Slow(_) => {
+                let record_bytes = worker.settings.records.size.0 as f64;
+                let turn_bytes = self.rate_per_s * SLOW_TURN.as_secs_f64() * record_bytes;
+                let turn_bytes = usize::try_from(crate::units::whole(turn_bytes));
+                // A broker gives one batch in any case.
+                turn_bytes.unwrap_or(size_max).clamp(1, size_max)
+            }
+        }
+    }
+
+    /// Waits until the time has passed in which a slow one reads as much as it has read.
+    pub(super) async fn keep_pace(&self) {
+        if self.rate_per_s.is_finite() {
+            let seconds = self.records_count() as f64 / self.rate_per_s;
+            sleep_until(self.began.get() + Duration::from_secs_f64(seconds)).await;
+        }
+    }
+
+    pub(super) fn note_end(&self, at_ns: u64) {
+        self.counts.borrow_mut().ended_ns = Some(at_ns);
+    }
+
+    pub(super) fn note_corrupt(&self, count: u64) {
+        self.counts.borrow_mut().corrupt += count;
+    }
+
+    /// Looks at every record of a batch from an offset on.
+    pub(super) fn read_batch(
+        &self,
+        worker: &Worker,
+        from: Offset,
+        header: &BatchHeader,
+        batch: &[u8],
+        at_ns: u64,
+    ) {
+        let mut counts = self.counts.borrow_mut();
+        let mut measured = self.measured.borrow_mut();
+        if from < header.base_offset {
+            counts.gaps += 1;
+        }
+        let Ok(records) = check_crc(batch).and_then(|()| Records::read(batch)) else {
+            counts.corrupt += u64::from(header.records_count.unsigned_abs());
+            return;
+        };
+        let start_ns = worker.start.get().as_nanos();
+        let mut consumed = 0;
+        for record in records {
+            let value = match record {
+                Ok(record) if header.base_offset + i64::from(record.offset_delta) < from => {
+                    continue;
+                }
+                Ok(record) => Value::read(record.key, record.value).ok(),
+                Err(_) => None,
+            };
+            match value {
+                Some(value) if value.run == worker.run => {
+                    consumed += 1;
+                    let intended_ns = value.intended_ns.saturating_sub(start_ns);
+                    let time_ns = at_ns.saturating_sub(intended_ns);
+                    measured.record(Clock::EndToEnd, intended_ns, time_ns);
+                }
+                // Another run's.
+                Some(_) => {}
+                None => counts.corrupt += 1,
+            }
+        }
+        counts.records += consumed;
+        measured.count(at_ns, |tally| tally.consumed += consumed);
+    }
+}
