@@ -30,6 +30,8 @@ pub mod record;
 pub mod ledger;
 pub mod measure;
 pub mod hlog;
+pub mod live;
+pub mod screen;
 pub mod settings;
 pub mod outcome;
 mod worker;

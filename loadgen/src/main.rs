@@ -7,13 +7,16 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use loadgen::calibrate::{self, CalibrationSettings};
+use loadgen::live::Live;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
+use loadgen::screen::{self, Caption, Show};
 use loadgen::settings::{
     Acks, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, ReaderSettings, RecordSettings,
     Settings, TopicSettings,
@@ -149,6 +152,9 @@ struct RunArgs {
     /// How long to wait for acknowledgements after the schedule's end, and again for consumers.
     #[arg(long, default_value = "10s")]
     drain: Span,
+    /// How to show the run while it runs, on the error output.
+    #[arg(long, value_enum, default_value_t)]
+    show: Show,
     /// Where to write settings, numbers and histograms.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -236,9 +242,18 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn run_load(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let out = args.out.clone();
+    let (out, show) = (args.out.clone(), args.show);
     let settings = args.settings()?;
-    let outcome = run::run(&settings)?;
+    let caption = Caption { title: table::title(&settings), duration: settings.load.times().1 };
+    let live = Arc::new(Live::new());
+    let watcher = {
+        let live = live.clone();
+        std::thread::spawn(move || screen::watch(&live, show, &caption))
+    };
+    let outcome = run::run_watched(&settings, &live);
+    // It only looks, and has seen that the run is over.
+    let _ = watcher.join();
+    let outcome = outcome?;
     say(&table::outcome(&outcome))?;
     if let Some(out) = out {
         folder::write(&out, &outcome)?;

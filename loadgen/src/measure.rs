@@ -101,7 +101,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn plus(self, other: Tally) -> Tally {
+    pub fn plus(self, other: Tally) -> Tally {
         Tally {
             offered: self.offered + other.offered,
             written: self.written + other.written,
@@ -110,6 +110,33 @@ impl Tally {
             consumed: self.consumed + other.consumed,
             requests: self.requests + other.requests,
             cpu_ns: self.cpu_ns + other.cpu_ns,
+        }
+    }
+
+    /// What has come since an earlier one.
+    pub fn minus(self, earlier: Tally) -> Tally {
+        Tally {
+            offered: self.offered - earlier.offered,
+            written: self.written - earlier.written,
+            acknowledged: self.acknowledged - earlier.acknowledged,
+            failed: self.failed - earlier.failed,
+            consumed: self.consumed - earlier.consumed,
+            requests: self.requests - earlier.requests,
+            cpu_ns: self.cpu_ns - earlier.cpu_ns,
+        }
+    }
+
+    /// Each number by so many seconds.
+    pub fn per(self, seconds: f64) -> Tally {
+        let per = |count: u64| crate::units::whole(count as f64 / seconds);
+        Tally {
+            offered: per(self.offered),
+            written: per(self.written),
+            acknowledged: per(self.acknowledged),
+            failed: per(self.failed),
+            consumed: per(self.consumed),
+            requests: per(self.requests),
+            cpu_ns: per(self.cpu_ns),
         }
     }
 }
@@ -134,6 +161,8 @@ pub struct Measurements {
     measured_to_ns: u64,
     interval_ns: u64,
     intervals: Vec<Interval>,
+    /// Of all intervals together.
+    total: Tally,
 }
 
 /// More intervals than a run and its drain can have; what happens later is not counted in any.
@@ -146,7 +175,8 @@ impl Measurements {
         let count = (measured_to_ns - measured_from_ns).div_ceil(interval_ns);
         let count = usize::try_from(count).unwrap_or(INTERVALS_MAX).min(INTERVALS_MAX);
         let intervals = vec![Interval::default(); count];
-        Measurements { measured_from_ns, measured_to_ns, interval_ns, intervals }
+        let total = Tally::default();
+        Measurements { measured_from_ns, measured_to_ns, interval_ns, intervals, total }
     }
 
     pub fn interval(&self) -> Duration {
@@ -176,8 +206,16 @@ impl Measurements {
     /// Counts what happens at a time. What happens before the measurement is not counted.
     pub fn count(&mut self, at_ns: u64, change: impl FnOnce(&mut Tally)) {
         if let Some(interval) = self.interval_at(at_ns) {
+            let before = interval.tally;
             change(&mut interval.tally);
+            let more = interval.tally.minus(before);
+            self.total = self.total.plus(more);
         }
+    }
+
+    /// What has happened so far, and what was meant to.
+    pub fn tally(&self) -> Tally {
+        self.total
     }
 
     /// All times of one clock together.
@@ -202,6 +240,7 @@ impl Measurements {
         if self.intervals.len() < other.intervals.len() {
             self.intervals.resize(other.intervals.len(), Interval::default());
         }
+        self.total = self.total.plus(other.total);
         for (sum, part) in self.intervals.iter_mut().zip(&other.intervals) {
             sum.tally = sum.tally.plus(part.tally);
             for (clock, part) in &part.histograms {

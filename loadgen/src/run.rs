@@ -15,6 +15,7 @@ use wire::ApiVersionsRequest;
 
 pub use client::NewTopic;
 
+use crate::live::Live;
 use crate::measure::{Histogram, histogram};
 use crate::outcome::{Outcome, ReaderOutcome, WorkerCpu};
 use crate::plan::{Plan, Shape, Share};
@@ -43,6 +44,17 @@ pub enum RunError {
 
 /// Runs a load and verifies what became of it.
 pub fn run(settings: &Settings) -> Result<Outcome, RunError> {
+    run_watched(settings, &Arc::new(Live::new()))
+}
+
+/// The same, to be looked at while it runs.
+pub fn run_watched(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, RunError> {
+    let outcome = prepare_and_run(settings, live);
+    live.note_end();
+    outcome
+}
+
+fn prepare_and_run(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, RunError> {
     settings.check()?;
     let hosts = settings.hosts().map_err(SettingsError::from)?;
     #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
@@ -55,7 +67,7 @@ pub fn run(settings: &Settings) -> Result<Outcome, RunError> {
         }
         None => (make_topics(settings, hosts.clone(), run)?, settings.topics.partitions),
     };
-    let outcome = run_on(settings, run, &topics, partitions_per_topic);
+    let outcome = run_on(settings, run, &topics, partitions_per_topic, live);
     if settings.topics.existing.is_none() && !settings.topics.keep {
         let deleted = on_cluster(hosts, async move |cluster| {
             for topic in &topics {
@@ -106,6 +118,7 @@ fn run_on(
     run: u32,
     topics: &[String],
     partitions_per_topic: u32,
+    live: &Arc<Live>,
 ) -> Result<Outcome, RunError> {
     let workers_count = settings.processors.len().max(1);
     let share = |worker: usize| Share {
@@ -131,6 +144,7 @@ fn run_on(
             run,
             plan,
             gate: gate.clone(),
+            live: live.clone(),
         };
         move || {
             // The kernel may otherwise wake us 50 µs late, to save itself a wakeup.

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use crate::ledger::Counts;
 use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
-use crate::settings::Load;
+use crate::settings::{Load, Settings};
 use crate::units::{bytes_text, count_text, grouped, nanos, three_digits, time_text};
 
 pub use calibration::calibration;
@@ -95,8 +95,8 @@ fn row(name: &str, cells: Vec<String>) -> Vec<String> {
     row
 }
 
-fn heading(outcome: &Outcome) -> String {
-    let settings = &outcome.settings;
+/// What a run is, in one line.
+pub fn title(settings: &Settings) -> String {
     let load = match &settings.load {
         Load::Open(open) => format!(
             "{} at {} for {}, linger {}",
@@ -106,10 +106,14 @@ fn heading(outcome: &Outcome) -> String {
             format!("closed loop, {} in flight for {}", closed.in_flight, closed.duration)
         }
     };
+    format!("{load}, acks={}, records of {}", settings.acks.name(), settings.records.size)
+}
+
+fn heading(outcome: &Outcome) -> String {
+    let settings = &outcome.settings;
     format!(
-        "{load}, acks={}, records of {}\n{} records/s, {}/s {}; generator at {} % of its processor, {} % in its busiest second\n",
-        settings.acks.name(),
-        settings.records.size,
+        "{}\n{} records/s, {}/s {}; generator at {} % of its processor, {} % in its busiest second\n",
+        title(settings),
         count_text(outcome.rate_per_s()),
         bytes_text(outcome.bytes_per_s()),
         if settings.acks.is_answered() { "acknowledged" } else { "written" },

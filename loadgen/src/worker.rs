@@ -28,7 +28,8 @@ use runtime::{Instant, TimedOut, now, sleep_until, spawn, timeout};
 use wire::{ErrorCode, Text};
 
 use crate::ledger::{Counts, Ledger};
-use crate::measure::{Clock, Measurements};
+use crate::live::Live;
+use crate::measure::{Clock, Measurements, Tally};
 use crate::outcome::ReaderCounts;
 use crate::plan::{Plan, PlannedBatch, Share};
 use crate::record::Template;
@@ -51,6 +52,7 @@ pub(crate) struct WorkerInput {
     /// None in a closed loop.
     pub(crate) plan: Option<Plan>,
     pub(crate) gate: Arc<StartGate>,
+    pub(crate) live: Arc<Live>,
 }
 
 /// What a worker has found.
@@ -105,7 +107,7 @@ struct Worker {
 
 /// Runs one worker to its end.
 pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError> {
-    let gate = input.gate.clone();
+    let (gate, live) = (input.gate.clone(), input.live.clone());
     let prepared = prepare(input).await;
     let Some(start) = gate.pass(prepared.is_ok(), now()) else {
         // Another worker could not be prepared and says why, if it was not this one.
@@ -114,7 +116,7 @@ pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError
     let (worker, lanes, positions) = prepared?;
     worker.start.set(start);
     let worker = Rc::new(worker);
-    spawn(tick(worker.clone()));
+    spawn(tick(worker.clone(), live));
     let during = worker.settings.fetch.when == Consume::During;
     let tailing = during.then(|| consumer::spawn_all(&worker, &positions));
     let beside = consumer::spawn_readers(&worker, &positions);
@@ -279,20 +281,34 @@ fn timestamp() -> Timestamp {
     Timestamp(runtime::wall_clock_ms())
 }
 
-/// Notes in each interval how much processor time the worker used in it.
-async fn tick(worker: Rc<Worker>) {
+/// Notes in each interval how much processor time the worker used in it, and shows the interval to
+/// those who watch.
+async fn tick(worker: Rc<Worker>, live: Arc<Live>) {
     let interval = worker.settings.interval.0;
+    let settles_after = Live::settles_after(interval);
     let (warm_up, _) = worker.settings.load.times();
     let mut next = worker.start.get() + warm_up;
     sleep_until(next).await;
     let mut used = runtime::host::thread_cpu_time();
-    loop {
+    let mut shown = Tally::default();
+    for number in 0.. {
         next = next + interval;
         sleep_until(next).await;
         let before = std::mem::replace(&mut used, runtime::host::thread_cpu_time());
         let cpu_ns = nanos(used.since(before));
         // A nanosecond before its end, the interval is still the one that has passed.
         let at_ns = worker.since_start(next) - 1;
-        worker.measured.borrow_mut().count(at_ns, |tally| tally.cpu_ns += cpu_ns);
+        let mut measured = worker.measured.borrow_mut();
+        measured.count(at_ns, |tally| tally.cpu_ns += cpu_ns);
+        // What is noticed late belongs to an interval that was shown already: it is shown now. What
+        // is meant to be sent was known before.
+        let all = measured.tally();
+        let more = all.minus(std::mem::replace(&mut shown, all));
+        let intervals = measured.intervals();
+        let offered = intervals.get(number).map_or(0, |it| it.tally.offered);
+        let tally = Tally { offered, ..more };
+        let settled = number.checked_sub(settles_after);
+        let settled = settled.and_then(|number| Some((number, intervals.get(number)?)));
+        live.note(interval, number, tally, settled);
     }
 }

@@ -20,8 +20,10 @@ const LICENCES: [&str; 9] = [
 ];
 
 /// Crates of which several versions are built, and why nobody can help it.
-const SEVERAL_VERSIONS: [(&str, &str); 1] =
-    [("syn", "procedural macros of two generations; at build time only")];
+const SEVERAL_VERSIONS: [(&str, &str); 2] = [
+    ("itertools", "criterion's is another; in benchmarks only"),
+    ("syn", "procedural macros of two generations; at build time only"),
+];
 
 /// A crate that is not ours.
 struct Dependency {
