@@ -9,7 +9,7 @@ use std::time::Duration;
 use runtime::Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::profile::Profile;
+use crate::profile::{Profile, RateCurve};
 use crate::units::{nanos, whole};
 
 /// A plan of this many records takes about a gigabyte.
@@ -63,32 +63,32 @@ impl Offer<'_> {
         if duration.is_zero() {
             return Err(ScheduleError::NoTime);
         }
-        let records =
-            base_per_s * (warm_up.as_secs_f64() + duration.as_secs_f64() * profile.mean());
+        let curve = profile.curve(duration);
+        let records = base_per_s * (warm_up.as_secs_f64() + duration.as_secs_f64() * curve.mean());
         if RECORDS_MAX < records {
             return Err(ScheduleError::TooMany { records });
         }
         let capacity = usize::try_from(whole(records)).expect("bounded above") + 1;
         let mut times = Vec::with_capacity(capacity);
         match self.arrivals {
-            Arrivals::Even => self.even(&mut times),
-            Arrivals::Poisson => self.poisson(&mut times),
+            Arrivals::Even => self.even(&curve, &mut times),
+            Arrivals::Poisson => self.poisson(&curve, &mut times),
         }
         Ok(times)
     }
 
     /// The nth record comes when n and a half have been offered.
-    fn even(&self, times: &mut Vec<u64>) {
+    fn even(&self, curve: &RateCurve, times: &mut Vec<u64>) {
         let run_s = self.duration.as_secs_f64();
         let warm_up = self.base_per_s * self.warm_up.as_secs_f64();
-        let all = warm_up + self.base_per_s * run_s * self.profile.mean();
+        let all = warm_up + self.base_per_s * run_s * curve.mean();
         let mut number = 0.5;
         while number < all {
             let second = if number < warm_up {
                 number / self.base_per_s
             } else {
                 let offered = (number - warm_up) / (self.base_per_s * run_s);
-                self.warm_up.as_secs_f64() + self.profile.fraction_where(offered) * run_s
+                self.warm_up.as_secs_f64() + curve.fraction_where(offered) * run_s
             };
             times.push(whole(second * 1e9));
             number += 1.0;
@@ -97,9 +97,9 @@ impl Offer<'_> {
 
     /// Candidates come at the highest rate, and each is kept with the probability that the rate at
     /// its time has of the highest.
-    fn poisson(&self, times: &mut Vec<u64>) {
+    fn poisson(&self, curve: &RateCurve, times: &mut Vec<u64>) {
         let mut rng = Rng::from_seed(self.seed);
-        let peak = self.profile.peak().max(1.0);
+        let peak = curve.peak().max(1.0);
         let highest_per_s = self.base_per_s * peak;
         let (warm_up_s, run_s) = (self.warm_up.as_secs_f64(), self.duration.as_secs_f64());
         let mut second = 0.0;
@@ -111,7 +111,7 @@ impl Offer<'_> {
             let multiple = if second < warm_up_s {
                 1.0
             } else {
-                self.profile.multiple_at((second - warm_up_s) / run_s)
+                curve.multiple_at((second - warm_up_s) / run_s)
             };
             if rng.fraction() * peak < multiple {
                 times.push(whole(second * 1e9).min(nanos(self.warm_up + self.duration) - 1));
