@@ -18,7 +18,7 @@ use loadgen::record::Payload;
 use loadgen::run::RunError;
 use loadgen::schedule::Arrivals;
 use loadgen::settings::{
-    Acks, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
+    Acks, Base, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
 };
 use serde::Serialize;
 use tuning::Facts;
@@ -223,7 +223,7 @@ impl Demo {
                 size_max: Size(1 << 20),
             },
             load: Load::Open(OpenLoop {
-                base: self.base,
+                base: Base::Rate(self.base),
                 duration: self.duration,
                 warm_up: Span(self.duration.0.min(Duration::from_secs(1))),
                 arrivals: Arrivals::Poisson,

@@ -10,7 +10,7 @@ use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
 use loadgen::settings::{
-    Acks, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
+    Acks, Base, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
 };
 use tuning::Facts;
 
@@ -122,7 +122,7 @@ fn settings(acks: Acks) -> Settings {
             size_max: Size(1 << 20),
         },
         load: Load::Open(OpenLoop {
-            base: Rate(3_000.0),
+            base: Base::Rate(Rate(3_000.0)),
             duration: Span(Duration::from_secs(2)),
             warm_up: Span(Duration::ZERO),
             arrivals: Arrivals::Poisson,

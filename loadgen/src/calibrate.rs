@@ -17,7 +17,7 @@ use crate::profile::{Profile, ProfileError};
 use crate::run::{self, RunError};
 use crate::schedule::Arrivals;
 use crate::settings::{
-    Acks, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings,
+    Acks, Base, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings,
     TopicSettings,
 };
 use crate::sink::{Faults, Sink, SinkError, SinkOptions};
@@ -92,7 +92,7 @@ impl CalibrationSettings {
         duration: Duration,
     ) -> Result<Outcome, CalibrationError> {
         let load = Load::Open(OpenLoop {
-            base: Rate(rate_per_s),
+            base: Base::Rate(Rate(rate_per_s)),
             duration: Span(duration),
             warm_up: Span(WARM_UP),
             arrivals: Arrivals::Even,

@@ -38,5 +38,6 @@ mod worker;
 pub mod run;
 pub mod sink;
 pub mod calibrate;
+pub mod calibration;
 pub mod table;
 pub mod folder;

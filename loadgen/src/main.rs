@@ -12,17 +12,18 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use loadgen::calibrate::{self, CalibrationSettings};
+use loadgen::calibration::{self, Calibration, MEASURED};
 use loadgen::live::Live;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
 use loadgen::screen::{self, Caption, Show};
 use loadgen::settings::{
-    Acks, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, ReaderSettings, RecordSettings,
-    Settings, TopicSettings,
+    Acks, Base, Choice, ClosedLoop, Consume, DURATION_USUAL, FetchSettings, Load, OpenLoop,
+    ReaderSettings, RecordSettings, Settings, TopicSettings,
 };
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
-use loadgen::units::{Rate, Size, Span};
+use loadgen::units::{Rate, Size, Span, count_text};
 use loadgen::{folder, run, table};
 
 /// Load for any broker that speaks Kafka's protocol: open loop, in the shape of a real day, with
@@ -47,12 +48,14 @@ enum Command {
     Profiles,
     /// Draws a profile, at a base rate and over a duration.
     Explain {
-        /// A built-in profile, or the path of a TOML file.
+        /// A built-in profile, or the path of a TOML file or of a CSV trace.
         profile: String,
-        #[arg(long, default_value = "2000/s")]
-        base: Rate,
-        #[arg(long, default_value = "20s")]
-        duration: Span,
+        /// Of a trace its own rates, otherwise 2000/s, if not given.
+        #[arg(long)]
+        base: Option<Rate>,
+        /// The profile's own, otherwise 20s, if not given.
+        #[arg(long)]
+        duration: Option<Span>,
     },
 }
 
@@ -61,20 +64,23 @@ struct RunArgs {
     /// Brokers to ask first, HOST:PORT, separated by commas.
     #[arg(long, value_delimiter = ',', required = true)]
     bootstrap: Vec<String>,
-    /// A built-in profile, or the path of a TOML file.
+    /// A built-in profile, or the path of a TOML file or of a CSV trace.
     #[arg(long, default_value = "steady")]
     profile: String,
-    /// The rate that the profile's multiples refer to, in records.
-    #[arg(long, default_value = "2000/s")]
-    base: Rate,
-    #[arg(long, default_value = "20s")]
-    duration: Span,
+    /// The rate that the profile's multiples refer to, in records; or auto:50%, half of what the
+    /// broker takes, which is measured first. Of a trace its own rates, otherwise 2000/s, if not
+    /// given.
+    #[arg(long)]
+    base: Option<Base>,
+    /// The profile's own, otherwise 20s, if not given.
+    #[arg(long)]
+    duration: Option<Span>,
     /// At the base rate before the profile; verified, not measured.
     #[arg(long, default_value = "1s")]
     warm_up: Span,
-    /// How records are spread around the rate.
-    #[arg(long, value_enum, default_value_t)]
-    arrivals: Arrivals,
+    /// How records are spread around the rate: as the profile says, otherwise even, if not given.
+    #[arg(long, value_enum)]
+    arrivals: Option<Arrivals>,
     /// How long a record may wait for others to leave with.
     #[arg(long, default_value = "1ms")]
     linger: Span,
@@ -100,9 +106,10 @@ struct RunArgs {
     payload: Payload,
     #[arg(long, default_value = "10000")]
     keys: u32,
-    /// The share of all records that goes to one key, from 0 to 1.
-    #[arg(long, default_value = "0")]
-    hot_key: f64,
+    /// The share of all records that goes to one key, from 0 to 1: the profile's, otherwise 0, if
+    /// not given.
+    #[arg(long)]
+    hot_key: Option<f64>,
     #[arg(long, default_value = "10000")]
     batch_records_max: u32,
     #[arg(long, default_value = "1000000")]
@@ -230,12 +237,14 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sink(args) => run_sink(args),
         Command::Profiles => {
             for profile in Profile::built_in() {
-                say(&format!("{:14} {}\n", profile.name, profile.about))?;
+                say(&format!("{:18} {}\n", profile.name, profile.about))?;
             }
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain { profile, base, duration } => {
-            say(&Profile::find(&profile)?.explain(base.0, duration.0))?;
+            let Choice { profile, base, duration } =
+                Choice::new(&profile, base.map(Base::Rate), duration)?;
+            say(&profile.explain(base.per_s().expect("a rate is given"), duration.0))?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -243,7 +252,7 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
 
 fn run_load(args: RunArgs) -> anyhow::Result<ExitCode> {
     let (out, show) = (args.out.clone(), args.show);
-    let settings = args.settings()?;
+    let settings = calibrated(args.settings()?)?;
     let caption = Caption { title: table::title(&settings), duration: settings.load.times().1 };
     let live = Arc::new(Live::new());
     let watcher = {
@@ -311,25 +320,54 @@ impl CalibrateArgs {
     }
 }
 
+/// Measures the base rate if it is to be measured, and says what was found.
+fn calibrated(settings: Settings) -> anyhow::Result<Settings> {
+    let Load::Open(OpenLoop { base: base @ Base::Auto { .. }, .. }) = settings.load else {
+        return Ok(settings);
+    };
+    settings.check()?;
+    say(&format!("base {base}: measuring for {} what the broker takes\n", Span(MEASURED)))?;
+    let Some(Calibration { settings, client_bound }) = calibration::calibrate(&settings)? else {
+        return Ok(settings);
+    };
+    if let Load::Open(open) = &settings.load {
+        say(&format!("base {}: {}/s\n", open.base, count_text(open.base_per_s())))?;
+    }
+    for reason in client_bound {
+        say(&format!("client-bound while measuring: {reason}\n"))?;
+    }
+    Ok(settings)
+}
+
 impl RunArgs {
-    fn settings(self) -> anyhow::Result<Settings> {
-        let load = match self.saturate {
-            Some(in_flight) => Load::Closed(ClosedLoop {
-                duration: self.duration,
+    /// Who decides when something is sent, and the share of one key.
+    fn load(&self) -> anyhow::Result<(Load, f64)> {
+        if let Some(in_flight) = self.saturate {
+            let closed = ClosedLoop {
+                duration: self.duration.unwrap_or(DURATION_USUAL),
                 warm_up: self.warm_up,
                 in_flight,
                 requests_in_flight_max: self.requests_in_flight,
                 batches_per_request: self.batches_per_request,
-            }),
-            None => Load::Open(OpenLoop {
-                base: self.base,
-                duration: self.duration,
-                warm_up: self.warm_up,
-                arrivals: self.arrivals,
-                linger: self.linger,
-                profile: Profile::find(&self.profile)?,
-            }),
+            };
+            return Ok((Load::Closed(closed), self.hot_key.unwrap_or(0.0)));
+        }
+        let Choice { profile, base, duration } =
+            Choice::new(&self.profile, self.base, self.duration)?;
+        let hot_key = self.hot_key.or(profile.hot_key).unwrap_or(0.0);
+        let open = OpenLoop {
+            base,
+            duration,
+            warm_up: self.warm_up,
+            arrivals: self.arrivals.or(profile.arrivals).unwrap_or_default(),
+            linger: self.linger,
+            profile,
         };
+        Ok((Load::Open(open), hot_key))
+    }
+
+    fn settings(self) -> anyhow::Result<Settings> {
+        let (load, hot_key) = self.load()?;
         let mut configs = BTreeMap::new();
         for config in &self.config {
             let Some((name, value)) = config.split_once('=') else {
@@ -360,7 +398,7 @@ impl RunArgs {
                 size: self.record_size,
                 payload: self.payload,
                 keys: self.keys,
-                hot_key: self.hot_key,
+                hot_key,
                 batch_records_max: self.batch_records_max,
                 batch_size_max: self.batch_size_max,
             },

@@ -226,4 +226,6 @@ impl Outcome {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

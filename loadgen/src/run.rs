@@ -15,13 +15,14 @@ use wire::ApiVersionsRequest;
 
 pub use client::NewTopic;
 
+use crate::calibration;
 use crate::live::Live;
 use crate::measure::{Histogram, histogram};
 use crate::outcome::{Outcome, ReaderOutcome, WorkerCpu};
 use crate::plan::{Plan, Shape, Share};
 use crate::schedule::Offer;
 use crate::settings::{Load, Settings, SettingsError};
-use crate::units::nanos;
+use crate::units::{Span, nanos};
 use crate::worker::{self, StartGate, WorkerInput, WorkerOutput, cluster_options};
 
 /// For how long a topic that is said to exist may be unknown.
@@ -40,6 +41,11 @@ pub enum RunError {
     Random(std::io::Error),
     #[error("the broker answers nothing within {waited_ms} ms")]
     NoAnswer { waited_ms: u128 },
+    #[error(
+        "the broker took nothing in {measured}, so that there is nothing of which the base could \
+         be a share: name it, for example --base 2000/s"
+    )]
+    NothingTaken { measured: Span },
 }
 
 /// Runs a load and verifies what became of it.
@@ -56,6 +62,9 @@ pub fn run_watched(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, Run
 
 fn prepare_and_run(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, RunError> {
     settings.check()?;
+    if let Some(calibration) = calibration::calibrate(settings)? {
+        return prepare_and_run(&calibration.settings, live);
+    }
     let hosts = settings.hosts().map_err(SettingsError::from)?;
     #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
     let run = runtime::host::random_seed().map_err(RunError::Random)? as u32;
@@ -168,7 +177,7 @@ fn schedule(settings: &Settings) -> Result<Option<(Vec<u64>, Duration)>, Setting
     let Load::Open(open) = &settings.load else { return Ok(None) };
     let offer = Offer {
         profile: &open.profile,
-        base_per_s: open.base.0,
+        base_per_s: open.base_per_s(),
         duration: open.duration.0,
         warm_up: open.warm_up.0,
         arrivals: open.arrivals,

@@ -3,6 +3,9 @@
 //! Guarantees: what `check` has passed can be run; what it refuses is answered with the value, the
 //! limit and the fix. Does not know: the command line, or files.
 
+mod base;
+mod choice;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -10,6 +13,9 @@ use std::time::Duration;
 
 use client::{Host, HostError};
 use serde::{Deserialize, Serialize};
+
+pub use base::{Base, BaseError};
+pub use choice::{BASE_USUAL, Choice, ChoiceError, DURATION_USUAL};
 
 use crate::profile::Profile;
 use crate::record::{KEY_SIZE_BYTES, Payload, VALUE_SIZE_BYTES_MIN};
@@ -226,6 +232,7 @@ impl FromStr for Acks {
 /// Who decides when something is sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[expect(clippy::large_enum_variant, reason = "a run has one")]
 pub enum Load {
     /// A schedule made before the run.
     Open(OpenLoop),
@@ -237,8 +244,7 @@ pub enum Load {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OpenLoop {
-    /// The rate that the profile's multiples refer to, in records.
-    pub base: Rate,
+    pub base: Base,
     pub duration: Span,
     /// At the base rate before the profile; sent and verified, not measured.
     pub warm_up: Span,
@@ -246,6 +252,13 @@ pub struct OpenLoop {
     /// How long a record may wait for others to leave with.
     pub linger: Span,
     pub profile: Profile,
+}
+
+impl OpenLoop {
+    /// The base rate of a run that is under way or over.
+    pub fn base_per_s(&self) -> f64 {
+        self.base.per_s().expect("a run begins with measuring what it has to")
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use crate::ledger::Counts;
 use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
-use crate::settings::{Load, Settings};
+use crate::settings::{Base, Load, Settings};
 use crate::units::{bytes_text, count_text, grouped, nanos, three_digits, time_text};
 
 pub use calibration::calibration;
@@ -100,7 +100,10 @@ pub fn title(settings: &Settings) -> String {
     let load = match &settings.load {
         Load::Open(open) => format!(
             "{} at {} for {}, linger {}",
-            open.profile.name, open.base, open.duration, open.linger
+            open.profile.name,
+            base_text(open.base),
+            open.duration,
+            open.linger
         ),
         Load::Closed(closed) => {
             format!("closed loop, {} in flight for {}", closed.in_flight, closed.duration)
@@ -120,6 +123,17 @@ fn heading(outcome: &Outcome) -> String {
         shares(outcome, |cpu| cpu.mean),
         shares(outcome, |cpu| cpu.busiest_second),
     )
+}
+
+/// A share with what it comes to.
+fn base_text(base: Base) -> String {
+    match base {
+        Base::Rate(rate) => rate.to_string(),
+        Base::Auto { .. } => base.to_string(),
+        Base::Calibrated { share, saturation } => {
+            format!("{}/s ({base})", count_text(share * saturation.0))
+        }
+    }
 }
 
 fn shares(outcome: &Outcome, share: impl Fn(&crate::outcome::WorkerCpu) -> f64) -> String {

@@ -11,7 +11,7 @@ use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
 use loadgen::settings::{
-    Acks, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
+    Acks, Base, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
 };
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
 use loadgen::units::{Rate, Size, Span};
@@ -56,7 +56,7 @@ fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
             size_max: Size(1 << 20),
         },
         load: Load::Open(OpenLoop {
-            base: Rate(rate_per_s),
+            base: Base::Rate(Rate(rate_per_s)),
             duration: Span(Duration::from_secs(seconds)),
             warm_up: Span(Duration::from_secs(1)),
             arrivals: Arrivals::Even,

@@ -112,8 +112,8 @@ fn put_conditions(document: &mut Document, demonstration: &Demonstration) {
          keys, {} partitions, linger {}, arrivals as a Poisson process. Topics are {promise}. {}. \
          {}.",
         open.profile.name,
-        count_text(open.base.0),
-        count_text(open.base.0 * open.profile.peak()),
+        count_text(open.base_per_s()),
+        count_text(open.base_per_s() * open.profile.peak()),
         open.duration,
         settings.records.size.text(),
         grouped(settings.records.keys.into()),

@@ -12,8 +12,8 @@ use loadgen::record::Payload;
 use loadgen::run::RunError;
 use loadgen::schedule::Arrivals;
 use loadgen::settings::{
-    Acks, ClosedLoop, Consume, FetchSettings, Load as GeneratorLoad, OpenLoop, RecordSettings,
-    Settings, TopicSettings,
+    Acks, Base, ClosedLoop, Consume, FetchSettings, Load as GeneratorLoad, OpenLoop,
+    RecordSettings, Settings, TopicSettings,
 };
 use serde::{Serialize, Serializer};
 use tuning::Facts;
@@ -270,7 +270,7 @@ impl Cell {
             }
             Load::Rate(base) => {
                 let open = OpenLoop {
-                    base,
+                    base: Base::Rate(base),
                     duration,
                     warm_up,
                     arrivals: Arrivals::Poisson,

@@ -55,7 +55,7 @@ pub(super) fn put_time_panels(document: &mut Document, demonstration: &Demonstra
 
 /// Wide enough for the p99 of the base rate.
 fn window_width(outcome: &Outcome) -> usize {
-    curves::window_width(outcome, open_loop(outcome).base.0)
+    curves::window_width(outcome, open_loop(outcome).base_per_s())
 }
 
 /// As far as the schedule goes, or until the last record of all runs was dealt with, if that took
