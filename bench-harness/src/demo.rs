@@ -200,6 +200,7 @@ impl Demo {
             seed: 1,
             interval: Span(Duration::from_millis(100)),
             drain_max: Span(Duration::from_secs(10)),
+            fail_if: vec![],
             topics: TopicSettings {
                 existing: None,
                 count: 1,

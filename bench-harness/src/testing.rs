@@ -99,6 +99,7 @@ fn settings(acks: Acks) -> Settings {
         seed: 1,
         interval: Span(Duration::from_millis(100)),
         drain_max: Span(Duration::from_secs(1)),
+        fail_if: vec![],
         topics: TopicSettings {
             existing: None,
             count: 1,

@@ -81,6 +81,7 @@ impl CalibrationSettings {
                 size_min: Size(1),
                 size_max: Size(1 << 20),
             },
+            fail_if: Vec::new(),
             load,
         })
     }

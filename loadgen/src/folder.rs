@@ -16,6 +16,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::Serialize;
 
+use crate::condition;
 use crate::hlog::{self, HlogError};
 use crate::ledger::Counts;
 use crate::measure::{Clock, Measurements, Summary, quantile};
@@ -52,6 +53,8 @@ pub struct Numbers<'a> {
     pub readers: Vec<ReaderNumbers>,
     pub notes: Vec<(String, u64)>,
     pub verdict: Verdict,
+    /// What was found by each condition by which the run failed.
+    pub failures: Vec<String>,
 }
 
 /// What a reader had.
@@ -80,6 +83,7 @@ impl<'a> Numbers<'a> {
             readers: outcome.readers.iter().map(|it| ReaderNumbers::of(outcome, it)).collect(),
             notes: outcome.notes.clone().into_iter().collect(),
             verdict: outcome.verdict(),
+            failures: condition::failures(outcome),
         }
     }
 }

@@ -34,6 +34,7 @@ pub mod live;
 pub mod screen;
 pub mod settings;
 pub mod outcome;
+pub mod condition;
 mod worker;
 pub mod run;
 pub mod sink;

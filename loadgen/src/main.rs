@@ -13,6 +13,7 @@ use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use loadgen::calibrate::{self, CalibrationSettings};
 use loadgen::calibration::{self, Calibration, MEASURED};
+use loadgen::condition::{self, Condition};
 use loadgen::live::Live;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
@@ -26,6 +27,15 @@ use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
 use loadgen::units::{Rate, Size, Span, count_text};
 use loadgen::{folder, run, table};
 
+/// The broker kept its word, and a condition of the user's failed.
+const FAILED_CONDITION: u8 = 3;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  every acknowledged record was read back, and no --fail-if failed
+  1  the broker did not keep what it had acknowledged, nothing came through, or there was no run
+  2  the command line is not understood
+  3  the broker kept its word, and a --fail-if failed";
+
 /// Load for any broker that speaks Kafka's protocol: open loop, in the shape of a real day, with
 /// every acknowledged record read back.
 #[derive(Parser)]
@@ -38,6 +48,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs a load; fails if an acknowledged record is missing, repeated, out of order or damaged.
+    #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
     /// Measures what the generator and the host can do at most and at best, against a broker that
     /// accepts everything and does nothing.
@@ -162,6 +173,11 @@ struct RunArgs {
     /// How to show the run while it runs, on the error output.
     #[arg(long, value_enum, default_value_t)]
     show: Show,
+    /// Fail if this is so, for example p99>5ms, end-to-end.p99.9>20ms, max>1s, rate<1000/s,
+    /// missing>0, unsent>0 or client-bound; may be given several times. A percentile on too few
+    /// samples fails, too.
+    #[arg(long, value_name = "CONDITION")]
+    fail_if: Vec<Condition>,
     /// Where to write settings, numbers and histograms.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -268,7 +284,11 @@ fn run_load(args: RunArgs) -> anyhow::Result<ExitCode> {
         folder::write(&out, &outcome)?;
         say(&format!("written to {}\n", out.display()))?;
     }
-    Ok(if outcome.verdict().is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(match () {
+        () if !outcome.verdict().is_good() => ExitCode::FAILURE,
+        () if !condition::failures(&outcome).is_empty() => ExitCode::from(FAILED_CONDITION),
+        () => ExitCode::SUCCESS,
+    })
 }
 
 fn calibrate_host(args: CalibrateArgs) -> anyhow::Result<ExitCode> {
@@ -386,6 +406,7 @@ impl RunArgs {
             seed: self.seed,
             interval: self.interval,
             drain_max: self.drain,
+            fail_if: self.fail_if,
             topics: TopicSettings {
                 existing: self.topic,
                 count: self.topics,

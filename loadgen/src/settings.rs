@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use base::{Base, BaseError};
 pub use choice::{BASE_USUAL, Choice, ChoiceError, DURATION_USUAL};
 
+use crate::condition::Condition;
 use crate::profile::Profile;
 use crate::record::{KEY_SIZE_BYTES, Payload, VALUE_SIZE_BYTES_MIN};
 use crate::schedule::{Arrivals, ScheduleError};
@@ -45,6 +46,9 @@ pub struct Settings {
     pub interval: Span,
     /// How long to wait after the schedule's end for acknowledgements, and again for consumers.
     pub drain_max: Span,
+    /// Besides a broken promise.
+    #[serde(default)]
+    pub fail_if: Vec<Condition>,
     pub topics: TopicSettings,
     pub records: RecordSettings,
     pub fetch: FetchSettings,

@@ -4,6 +4,7 @@ mod calibration;
 
 use std::fmt::Write;
 
+use crate::condition;
 use crate::ledger::Counts;
 use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
@@ -214,6 +215,9 @@ fn verdict(outcome: &Outcome) -> String {
     };
     for reason in &verdict.client_bound {
         let _ = writeln!(text, "client-bound: {reason}");
+    }
+    for failure in condition::failures(outcome) {
+        let _ = writeln!(text, "FAILED {failure}");
     }
     text
 }

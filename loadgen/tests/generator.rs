@@ -55,6 +55,7 @@ fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
             size_min: Size(1),
             size_max: Size(1 << 20),
         },
+        fail_if: Vec::new(),
         load: Load::Open(OpenLoop {
             base: Base::Rate(Rate(rate_per_s)),
             duration: Span(Duration::from_secs(seconds)),

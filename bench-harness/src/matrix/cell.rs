@@ -291,6 +291,7 @@ impl Cell {
             seed: 1,
             interval: Span(Duration::from_millis(100)),
             drain_max: Span(Duration::from_secs(15)),
+            fail_if: vec![],
             topics: TopicSettings {
                 existing: None,
                 count: 1,

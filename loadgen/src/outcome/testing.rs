@@ -49,6 +49,7 @@ fn settings() -> Settings {
         readers: Vec::new(),
         processors: vec![],
         seed: 1,
+        fail_if: vec![],
         interval: Span(Duration::from_millis(100)),
         drain_max: Span(Duration::from_secs(1)),
         topics: TopicSettings {

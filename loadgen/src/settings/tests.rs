@@ -13,6 +13,7 @@ fn settings() -> Settings {
         readers: Vec::new(),
         processors: vec![],
         seed: 1,
+        fail_if: vec!["p99>5ms".parse().unwrap()],
         interval: Span(Duration::from_millis(100)),
         drain_max: Span(Duration::from_secs(10)),
         topics: TopicSettings {
