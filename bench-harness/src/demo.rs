@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use loadgen::folder::{self, FolderError, Numbers};
 use loadgen::outcome::Outcome;
+use loadgen::plan::KeyDistribution;
 use loadgen::profile::{Profile, ProfileError};
 use loadgen::record::Payload;
 use loadgen::run::RunError;
@@ -213,6 +214,7 @@ impl Demo {
                 size: self.record_size,
                 payload: Payload::Random,
                 keys: 10_000,
+                key_distribution: KeyDistribution::Uniform,
                 hot_key: 0.0,
                 batch_records_max: 10_000,
                 batch_size_max: Size(1_000_000),

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use loadgen::ledger::Counts;
 use loadgen::measure::{Clock, Measurements};
 use loadgen::outcome::{Outcome, WorkerCpu};
+use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
@@ -112,6 +113,7 @@ fn settings(acks: Acks) -> Settings {
             size: Size(1024),
             payload: Payload::Random,
             keys: 100,
+            key_distribution: KeyDistribution::Uniform,
             hot_key: 0.0,
             batch_records_max: 100,
             batch_size_max: Size(100_000),

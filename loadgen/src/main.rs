@@ -15,6 +15,7 @@ use loadgen::calibrate::{self, CalibrationSettings};
 use loadgen::calibration::{self, Calibration, MEASURED};
 use loadgen::condition::{self, Condition};
 use loadgen::live::Live;
+use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
@@ -117,8 +118,12 @@ struct RunArgs {
     payload: Payload,
     #[arg(long, default_value = "10000")]
     keys: u32,
-    /// The share of all records that goes to one key, from 0 to 1: the profile's, otherwise 0, if
-    /// not given.
+    /// How often each key comes: all alike, or by rank as Zipf has it, with an exponent. With
+    /// --saturate they take turns.
+    #[arg(long, default_value_t, value_name = "uniform|zipf:1.1")]
+    key_distribution: KeyDistribution,
+    /// The share of all records that goes to one key besides, from 0 to 1: the profile's, otherwise
+    /// 0, if not given.
     #[arg(long)]
     hot_key: Option<f64>,
     #[arg(long, default_value = "10000")]
@@ -330,6 +335,7 @@ impl CalibrateArgs {
                 size: self.record_size,
                 payload: Payload::Random,
                 keys: 10_000,
+                key_distribution: KeyDistribution::Uniform,
                 hot_key: 0.0,
                 batch_records_max: 10_000,
                 batch_size_max: self.batch_size_max,
@@ -419,6 +425,7 @@ impl RunArgs {
                 size: self.record_size,
                 payload: self.payload,
                 keys: self.keys,
+                key_distribution: self.key_distribution,
                 hot_key,
                 batch_records_max: self.batch_records_max,
                 batch_size_max: self.batch_size_max,

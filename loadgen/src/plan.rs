@@ -8,11 +8,15 @@
 //! a key always goes to the same partition; within a partition sequence numbers rise. Does not
 //! know: which broker leads what, or whether anything arrives.
 
+mod keys;
+
 use std::time::Duration;
 
 use runtime::Rng;
 
 use crate::units::nanos;
+use keys::Keys;
+pub use keys::{KeyDistribution, KeyDistributionError};
 
 /// Whose plan: one worker of several, each with its own partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +43,8 @@ impl Share {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
     pub keys_count: u32,
-    /// The share of all records that have key 0, above its fair share.
+    pub key_distribution: KeyDistribution,
+    /// The share of all records that have key 0, above what the distribution gives it.
     pub hot_key: f64,
     /// Of all topics together.
     pub partitions_count: u32,
@@ -104,9 +109,10 @@ impl Plan {
         let mut open: Vec<OpenRequest> =
             (0..shape.lanes_count).map(|_| OpenRequest::default()).collect();
         let mut rng = Rng::from_seed(shape.seed);
+        let keys = Keys::new(shape.key_distribution, shape.keys_count);
         for &intended_ns in times_ns {
             // Drawn for every worker's records, so that all workers plan the same run.
-            let key = draw_key(shape, &mut rng);
+            let key = draw_key(shape, &keys, &mut rng);
             let partition = shape.partition_of(key);
             if !share.has(partition) {
                 continue;
@@ -180,11 +186,11 @@ impl OpenRequest {
     }
 }
 
-fn draw_key(shape: &Shape, rng: &mut Rng) -> u32 {
+fn draw_key(shape: &Shape, keys: &Keys, rng: &mut Rng) -> u32 {
     if 0.0 < shape.hot_key && rng.fraction() < shape.hot_key {
         return 0;
     }
-    u32::try_from(rng.below(u64::from(shape.keys_count))).expect("below a u32")
+    keys.draw(rng)
 }
 
 fn index_of(length: usize) -> u32 {

@@ -189,6 +189,7 @@ fn schedule(settings: &Settings) -> Result<Option<(Vec<u64>, Duration)>, Setting
 fn shape(settings: &Settings, partitions_count: u32) -> Shape {
     Shape {
         keys_count: settings.records.keys,
+        key_distribution: settings.records.key_distribution,
         hot_key: settings.records.hot_key,
         partitions_count,
         lanes_count: settings.connections,

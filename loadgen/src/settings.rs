@@ -18,6 +18,7 @@ pub use base::{Base, BaseError};
 pub use choice::{BASE_USUAL, Choice, ChoiceError, DURATION_USUAL};
 
 use crate::condition::Condition;
+use crate::plan::KeyDistribution;
 use crate::profile::Profile;
 use crate::record::{KEY_SIZE_BYTES, Payload, VALUE_SIZE_BYTES_MIN};
 use crate::schedule::{Arrivals, ScheduleError};
@@ -79,6 +80,8 @@ pub struct RecordSettings {
     pub size: Size,
     pub payload: Payload,
     pub keys: u32,
+    #[serde(default)]
+    pub key_distribution: KeyDistribution,
     /// The share of all records that goes to one key.
     pub hot_key: f64,
     /// Of one batch.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use loadgen::measure::Clock;
 use loadgen::outcome::Outcome;
+use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
@@ -45,6 +46,7 @@ fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
             size: Size(100),
             payload: Payload::Random,
             keys: 50,
+            key_distribution: KeyDistribution::Uniform,
             hot_key: 0.0,
             batch_records_max: 10_000,
             batch_size_max: Size(1_000_000),

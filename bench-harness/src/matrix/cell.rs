@@ -7,6 +7,7 @@ use loadgen::folder::Numbers;
 use loadgen::in_full;
 use loadgen::measure::{Clock, Summary};
 use loadgen::outcome::Outcome;
+use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
 use loadgen::run::RunError;
@@ -304,6 +305,7 @@ impl Cell {
                 size: self.record_size,
                 payload: Payload::Random,
                 keys: 10_000,
+                key_distribution: KeyDistribution::Uniform,
                 hot_key: 0.0,
                 batch_records_max,
                 batch_size_max,

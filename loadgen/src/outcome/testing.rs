@@ -1,6 +1,7 @@
 //! Outcomes made by hand, for tests.
 
 use super::*;
+use crate::plan::KeyDistribution;
 use crate::profile::Profile;
 use crate::record::Payload;
 use crate::schedule::Arrivals;
@@ -64,6 +65,7 @@ fn settings() -> Settings {
             size: Size(1000),
             payload: Payload::Random,
             keys: 1,
+            key_distribution: KeyDistribution::Uniform,
             hot_key: 0.0,
             batch_records_max: 1,
             batch_size_max: Size(10_000),

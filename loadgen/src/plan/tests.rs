@@ -11,6 +11,7 @@ const MS: u64 = 1_000_000;
 fn shape() -> Shape {
     Shape {
         keys_count: 100,
+        key_distribution: KeyDistribution::Uniform,
         hot_key: 0.0,
         partitions_count: 4,
         lanes_count: 2,

@@ -28,6 +28,7 @@ fn settings() -> Settings {
             size: Size(1024),
             payload: Payload::Random,
             keys: 1000,
+            key_distribution: KeyDistribution::Uniform,
             hot_key: 0.0,
             batch_records_max: 10_000,
             batch_size_max: Size(1_000_000),
