@@ -2,18 +2,19 @@
 //!
 //! The measurement is a closed loop of a few seconds with the run's own topics, records, acks and
 //! connections. It fills its batches, so that it finds the most that the broker takes from this
-//! generator; where the generator was the limit, it says so.
+//! generator; where the generator was the limit, it says so. Topics are made for it and deleted; in
+//! a topic of the user's its records stay.
 
 use std::time::Duration;
 
 use crate::run::{self, RunError};
-use crate::settings::{Base, ClosedLoop, Load, Settings};
+use crate::settings::{Base, ClosedLoop, Load, OpenLoop, Settings};
 use crate::units::{Rate, Size, Span};
 
 /// After a warm-up of a second.
 pub const MEASURED: Duration = Duration::from_secs(4);
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Enough for several full batches of every partition, and little for a broker's memory.
+/// Eight full batches of the usual size, and little for a broker's memory.
 const IN_FLIGHT: Size = Size(8 << 20);
 const REQUESTS_IN_FLIGHT_MAX: u32 = 10_000;
 
@@ -35,8 +36,7 @@ pub fn calibrate(settings: &Settings) -> Result<Option<Calibration>, RunError> {
     if saturation.0 == 0.0 {
         return Err(RunError::NothingTaken { measured: Span(MEASURED) });
     }
-    let open =
-        crate::settings::OpenLoop { base: Base::Calibrated { share, saturation }, ..open.clone() };
+    let open = OpenLoop { base: Base::Calibrated { share, saturation }, ..open.clone() };
     Ok(Some(Calibration {
         settings: Settings { load: Load::Open(open), ..settings.clone() },
         client_bound: outcome.verdict().client_bound,
@@ -55,3 +55,6 @@ fn saturating(settings: &Settings) -> Settings {
     });
     settings
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,8 +80,8 @@ struct RunArgs {
     #[arg(long, default_value = "steady")]
     profile: String,
     /// The rate that the profile's multiples refer to, in records; or auto:50%, half of what the
-    /// broker takes, which is measured first. Of a trace its own rates, otherwise 2000/s, if not
-    /// given.
+    /// broker takes, which is measured first (in --topic the records of that stay). Of a trace its
+    /// own rates, otherwise 2000/s, if not given.
     #[arg(long)]
     base: Option<Base>,
     /// The profile's own, otherwise 20s, if not given.
