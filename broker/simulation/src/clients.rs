@@ -24,9 +24,11 @@ use model::TopicPartition;
 use runtime::sync::watch::Watch;
 use runtime::{Instant, now, sleep, spawn, with_rng};
 
-use crate::history::{Era, History, LongTopic, Span};
+use crate::history::{Era, History, LongTopic, Outcome, Send, SendNumber, Sequence, Span};
 use crate::payload::RecordId;
 use crate::plan::Plan;
+
+use batch::Batch;
 
 pub(crate) use reader::read_everything;
 
@@ -90,6 +92,35 @@ impl Context {
 
     fn begin(&self) -> Begun {
         Begun { started_at: now(), era: self.era.get() }
+    }
+
+    /// Notes a batch of a producer's session that is about to be sent.
+    fn begin_send(
+        &self,
+        session: u64,
+        partition: TopicPartition,
+        batch: &Batch,
+        sequence: Option<Sequence>,
+    ) -> SendNumber {
+        let Begun { started_at, era } = self.begin();
+        self.history.borrow_mut().begin_send(Send {
+            session,
+            partition,
+            records: batch.records.clone(),
+            sequence,
+            outcome: Outcome::Unknown,
+            span: Span { started_at, ended_at: Instant::FAR_FUTURE, era },
+        })
+    }
+
+    /// Notes that it is about to be sent again.
+    fn begin_attempt(&self, send: SendNumber) {
+        self.history.borrow_mut().begin_attempt(send, self.era.get());
+    }
+
+    /// Notes what has become of it.
+    fn settle(&self, send: SendNumber, outcome: Outcome) {
+        self.history.borrow_mut().settle(send, outcome, now());
     }
 
     fn topics(&self) -> Vec<LongTopic> {

@@ -49,7 +49,8 @@ pub enum Outcome {
     Unknown,
 }
 
-/// A batch of one producer's session, with all its attempts.
+/// A batch of one producer's session, with all its attempts. It is noted before the first of them:
+/// whoever reads it afterwards reads what was sent, also if its sender never hears of it.
 #[derive(Clone, Debug)]
 pub struct Send {
     pub session: u64,
@@ -57,9 +58,16 @@ pub struct Send {
     pub records: Vec<SentRecord>,
     /// None without idempotence.
     pub sequence: Option<Sequence>,
+    /// Unknown as long as it is under way.
     pub outcome: Outcome,
+    /// Its end is [`Instant::FAR_FUTURE`] as long as it is under way. Its era is that of the last
+    /// attempt, as the answer tells of that one.
     pub span: Span,
 }
+
+/// Names a [`Send`] of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SendNumber(usize);
 
 /// An acknowledged batch that was sent once more.
 #[derive(Clone, Copy, Debug)]
@@ -224,6 +232,25 @@ pub struct History {
 }
 
 impl History {
+    /// Notes what is about to be sent.
+    pub fn begin_send(&mut self, send: Send) -> SendNumber {
+        self.sends.push(send);
+        SendNumber(self.sends.len() - 1)
+    }
+
+    /// Another attempt begins.
+    pub fn begin_attempt(&mut self, SendNumber(number): SendNumber, era: Era) {
+        self.sends[number].span.era = era;
+    }
+
+    /// Notes what has become of it.
+    pub fn settle(&mut self, SendNumber(number): SendNumber, outcome: Outcome, now: Instant) {
+        let send = &mut self.sends[number];
+        assert!(send.span.ended_at == Instant::FAR_FUTURE, "what has become of it stays");
+        send.outcome = outcome;
+        send.span.ended_at = now;
+    }
+
     /// The topic of a partition, if it lives as long as the run.
     pub fn topic(&self, partition: TopicPartition) -> Option<&LongTopic> {
         self.topics.iter().find(|topic| topic.id == partition.topic)

@@ -10,10 +10,10 @@ use model::{ProducerEpoch, ProducerId, TopicPartition};
 use runtime::{sleep, with_rng};
 use wire::{ErrorCode, InitProducerIdRequest, ProduceResponse, RequestMessage};
 
+use super::Context;
 use super::batch::{Batch, only_answer, request};
 use super::peer::{Peer, any_version};
-use super::{Begun, Context};
-use crate::history::{LongTopic, Misunderstood, Outcome, Send, Sequence};
+use crate::history::{LongTopic, Misunderstood, Outcome, SendNumber, Sequence};
 
 /// Kafka's brokers know so many batches of a producer again.
 const IN_FLIGHT_MAX: usize = 5;
@@ -22,11 +22,11 @@ const SESSION_BATCHES_MAX: usize = 200;
 
 /// A batch that is not acknowledged.
 struct Unacknowledged {
+    number: SendNumber,
     topic: LongTopic,
     partition: TopicPartition,
     sequence: Sequence,
     batch: Batch,
-    begun: Begun,
     attempts_count: u32,
     /// None until it is sent again.
     answer: Option<Answer<ProduceResponse>>,
@@ -80,13 +80,13 @@ async fn session(peer: &mut Peer, producer: ProducerId, epoch: ProducerEpoch) {
             let batch = Batch::new(&context, Some(sequence));
             *first += batch.count();
             batches_left -= 1;
-            let begun = context.begin();
+            let number = context.begin_send(session, partition, &batch, Some(sequence));
             waiting.push_back(Unacknowledged {
+                number,
                 topic,
                 partition,
                 sequence,
                 batch,
-                begun,
                 attempts_count: 0,
                 answer: None,
             });
@@ -127,14 +127,14 @@ async fn session(peer: &mut Peer, producer: ProducerId, epoch: ProducerEpoch) {
         };
         let sent = waiting.pop_front().expect("the first was answered");
         let (partition, sequence) = (sent.partition, sent.sequence);
-        note(&context, session, sent, outcome);
+        context.settle(sent.number, outcome);
         if let Some(code) = refused {
             // Everything before it was acknowledged, so its number was the next.
             let era = context.era.get();
             let refused = Misunderstood { partition, sequence, code, session_era, era };
             context.history.borrow_mut().misunderstood.push(refused);
             for sent in waiting {
-                note(&context, session, sent, Outcome::Unknown);
+                context.settle(sent.number, Outcome::Unknown);
             }
             return;
         }
@@ -155,8 +155,7 @@ async fn send_all(peer: &mut Peer, waiting: &mut VecDeque<Unacknowledged>) {
         return;
     }
     for sent in waiting.iter_mut().skip(first_unsent) {
-        // The era of the attempt counts, as its answer tells of that one.
-        sent.begun.era = peer.context.era.get();
+        peer.context.begin_attempt(sent.number);
         sent.attempts_count += 1;
         let request = request(&sent.topic, sent.partition.partition, &sent.batch, -1);
         let version = any_version::<wire::ProduceRequest>(wire::ProduceRequest::API.versions().min);
@@ -185,16 +184,4 @@ fn forget_answers(waiting: &mut VecDeque<Unacknowledged>) {
     for sent in waiting {
         sent.answer = None;
     }
-}
-
-fn note(context: &Context, session: u64, sent: Unacknowledged, outcome: Outcome) {
-    let Unacknowledged { partition, sequence, batch, begun, .. } = sent;
-    context.history.borrow_mut().sends.push(Send {
-        session,
-        partition,
-        records: batch.records,
-        sequence: Some(sequence),
-        outcome,
-        span: begun.span(),
-    });
 }

@@ -8,7 +8,7 @@ use wire::ErrorCode;
 use super::Context;
 use super::batch::{Batch, only_answer, request};
 use super::peer::Peer;
-use crate::history::{Outcome, Send};
+use crate::history::Outcome;
 
 pub(super) async fn run(context: Rc<Context>) {
     let mut peer = Peer::new(&context);
@@ -20,7 +20,7 @@ pub(super) async fn run(context: Rc<Context>) {
         let acks = [-1, -1, 1, 0][with_rng(|rng| rng.index(4))];
         let request = request(&topic, partition.partition, &batch, acks);
         let (connection, _) = peer.connection().await;
-        let begun = context.begin();
+        let number = context.begin_send(session, partition, &batch, None);
         let outcome = if acks == 0 {
             if let Ok(written) = connection.post(&request) {
                 // Whether it was written says nothing about the broker.
@@ -34,11 +34,7 @@ pub(super) async fn run(context: Rc<Context>) {
                 Err(_) => Outcome::Unknown,
             }
         };
-        let span = begun.span();
-        let records = batch.records;
-        let sequence = None;
-        let send = Send { session, partition, records, sequence, outcome, span };
-        context.history.borrow_mut().sends.push(send);
+        context.settle(number, outcome);
         context.pause().await;
     }
 }

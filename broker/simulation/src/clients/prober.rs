@@ -9,11 +9,11 @@ use model::{Offset, ProducerEpoch, TopicPartition};
 use runtime::{sleep, with_rng};
 use wire::ErrorCode;
 
+use super::Context;
 use super::batch::{Batch, only_answer, request};
 use super::peer::Peer;
 use super::pipelined::new_producer;
-use super::{Begun, Context};
-use crate::history::{Era, Forbidden, LongTopic, Misunderstood, Outcome, Repeat, Send, Sequence};
+use crate::history::{Era, Forbidden, LongTopic, Misunderstood, Outcome, Repeat, Sequence};
 
 /// Of so many batches the broker has to know the offsets.
 const KNOWN_BATCHES: usize = 5;
@@ -81,10 +81,12 @@ async fn step(peer: &mut Peer, session: &mut Session) -> bool {
 
 /// The next batch, as often as it takes.
 async fn append(peer: &mut Peer, session: &mut Session) -> bool {
-    let begun = peer.context.begin();
     let batch = Batch::new(&peer.context, Some(session.next));
+    let sequence = Some(session.next);
+    let number = peer.context.begin_send(session.number, session.partition, &batch, sequence);
     let answer = send(peer, session, &batch).await;
-    note(peer, session, &batch, answer, begun);
+    peer.context.settle(number, outcome_of(answer));
+    note_refused(peer, session, answer);
     let Ok(base_offset) = answer else { return false };
     let count = batch.count();
     session.acknowledged.push_back((batch, session.next, base_offset));
@@ -95,34 +97,20 @@ async fn append(peer: &mut Peer, session: &mut Session) -> bool {
     true
 }
 
-fn note(
-    peer: &Peer,
-    session: &Session,
-    batch: &Batch,
-    answer: Result<Offset, ErrorCode>,
-    begun: Begun,
-) {
-    let mut history = peer.context.history.borrow_mut();
-    let span = begun.span();
-    let outcome = match answer {
+fn outcome_of(answer: Result<Offset, ErrorCode>) -> Outcome {
+    match answer {
         Ok(base_offset) => Outcome::Acknowledged { base_offset },
         // An attempt before, of which nobody has heard, may have come further.
         Err(_) => Outcome::Unknown,
-    };
-    if let Err(code) = answer {
-        let (partition, sequence) = (session.partition, session.next);
-        let (session_era, era) = (session.era, peer.context.era.get());
-        let refused = Misunderstood { partition, sequence, code, session_era, era };
-        history.misunderstood.push(refused);
     }
-    history.sends.push(Send {
-        session: session.number,
-        partition: session.partition,
-        records: batch.records.clone(),
-        sequence: Some(session.next),
-        outcome,
-        span,
-    });
+}
+
+fn note_refused(peer: &Peer, session: &Session, answer: Result<Offset, ErrorCode>) {
+    let Err(code) = answer else { return };
+    let (partition, sequence) = (session.partition, session.next);
+    let (session_era, era) = (session.era, peer.context.era.get());
+    let refused = Misunderstood { partition, sequence, code, session_era, era };
+    peer.context.history.borrow_mut().misunderstood.push(refused);
 }
 
 /// One of the last batches again: the broker has to answer as it did.

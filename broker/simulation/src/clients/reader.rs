@@ -12,7 +12,7 @@ use wire::{ErrorCode, FetchRequest, FetchResponse, MetadataRequest, Text};
 
 use super::batch::{Batch, only_answer, request};
 use super::peer::Peer;
-use crate::history::{Fetched, FinalLog, LongTopic, SeenBatch, SeenRecord, Span};
+use crate::history::{Fetched, FinalLog, LongTopic, Outcome, SeenBatch, SeenRecord, Span};
 use crate::payload;
 
 /// From this version on answers tell where a log starts.
@@ -152,6 +152,7 @@ pub(crate) async fn read_everything(
     let mut log = FinalLog::default();
     let batch = Batch::new(context, None);
     let append = request(topic, partition.partition, &batch, -1);
+    let number = context.begin_send(context.next_session(), partition, &batch, None);
     let end = loop {
         if deadline < now() {
             return None;
@@ -161,22 +162,16 @@ pub(crate) async fn read_everything(
         log.append = Some(answer.error_code);
         match answer.error_code {
             ErrorCode::None => {
-                context.history.borrow_mut().sends.push(crate::history::Send {
-                    session: context.next_session(),
-                    partition,
-                    records: batch.records.clone(),
-                    sequence: None,
-                    outcome: crate::history::Outcome::Acknowledged {
-                        base_offset: answer.base_offset,
-                    },
-                    span: context.begin().span(),
-                });
-                break Some(Offset(answer.base_offset.0 + i64::from(batch.count())));
+                let base_offset = answer.base_offset;
+                context.settle(number, Outcome::Acknowledged { base_offset });
+                break Some(Offset(base_offset.0 + i64::from(batch.count())));
             }
             // A partition that refuses for good is read as far as it goes.
-            ErrorCode::KafkaStorageError if context.history.borrow().has_rotted => break None,
-            code if code.is_retriable() => sleep(Duration::from_millis(100)).await,
-            _ => break None,
+            code if is_final(context, code) => {
+                context.settle(number, Outcome::Refused(code));
+                break None;
+            }
+            _ => sleep(Duration::from_millis(100)).await,
         }
     };
     let mut position = Offset(0);
@@ -234,6 +229,12 @@ pub(crate) async fn read_everything(
         position = Offset(last_offset.0 + 1);
         log.batches.extend(batches);
     }
+}
+
+/// Whether a partition that has refused an append at the end will go on to refuse it.
+fn is_final(context: &super::Context, code: ErrorCode) -> bool {
+    let is_rotten = code == ErrorCode::KafkaStorageError && context.history.borrow().has_rotted;
+    is_rotten || !code.is_retriable()
 }
 
 /// A partition of a topic by its id.

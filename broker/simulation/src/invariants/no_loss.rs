@@ -83,6 +83,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_under_way_at_a_loss_of_power_may_have_come_after_it() {
+        let story = Story::new().ack("relaxed", 0, &[1]);
+        let settled = story.clone().unknown("relaxed", &[2]).power_loss();
+        check(super::check, &settled.end("relaxed", &[2]), expect!["broken"]);
+        let unsettled = story.under_way("relaxed", &[2]).power_loss();
+        check(super::check, &unsettled.end("relaxed", &[2]), expect!["ok"]);
+    }
+
+    #[test]
     fn a_partition_that_says_so_may_lack_its_end() {
         let story = Story::new().ack("durable", 0, &[1, 2]).rot();
         check(super::check, &story.clone().refused_end("durable", &[1]), expect!["ok"]);

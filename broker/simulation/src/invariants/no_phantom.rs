@@ -70,4 +70,12 @@ mod tests {
         check(super::check, &story.clone().end("durable", &[1, 4]), expect!["broken"]);
         check(super::check, &story.end("durable", &[1, 99]), expect!["broken"]);
     }
+
+    #[test]
+    fn what_is_under_way_may_be_read() {
+        let story = Story::new().under_way("durable", &[1]);
+        check(super::check, &story.clone().fetch("durable", 0, &[1]), expect!["ok"]);
+        check(super::check, &story.clone().end("durable", &[1]), expect!["ok"]);
+        check(super::check, &story.fetch("relaxed", 0, &[1]), expect!["broken"]);
+    }
 }

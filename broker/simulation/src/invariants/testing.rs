@@ -84,6 +84,13 @@ impl Story {
         self.send(topic, ids, None, Outcome::Unknown)
     }
 
+    /// Nobody has heard of it until the run ended.
+    pub(super) fn under_way(self, topic: &str, ids: &[u64]) -> Story {
+        let mut story = self.unknown(topic, ids);
+        story.history.sends.last_mut().unwrap().span.ended_at = Instant::FAR_FUTURE;
+        story
+    }
+
     pub(super) fn refused(self, topic: &str, ids: &[u64]) -> Story {
         self.send(topic, ids, None, Outcome::Refused(ErrorCode::CorruptMessage))
     }
