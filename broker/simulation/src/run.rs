@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -301,31 +302,32 @@ impl Run {
     fn rot(&mut self, before: &Disk) {
         let disk = self.simulation.disk(self.machine);
         let is_in_segments = self.nemesis.rng().one_in(3);
-        let mut places = Vec::new();
-        for path in disk.paths() {
+        let candidates = |path: &Path| {
             // Nothing is ever written after the last commit of a relaxed stream, so that rot of it
             // could be told from a write that was torn.
             let is_relaxed = path.to_string_lossy().contains("/relaxed-");
-            if !path.starts_with(DATA_DIR) || is_relaxed {
-                continue;
-            }
-            let (old, new) = (before.file_bytes(&path), disk.file_bytes(&path));
-            let new = new.expect("just listed");
-            let was = |at: usize| old.and_then(|old| old.get(at));
+            let is_possible = path.starts_with(DATA_DIR) && !is_relaxed;
             let is_segment = path.extension().is_some_and(|extension| extension == "log");
-            let changed = (0..new.len()).filter(|at| match is_in_segments {
-                true => is_segment,
-                false => was(*at) != Some(&new[*at]),
-            });
-            places.extend(changed.map(|at| (path.clone(), at, new[at])));
-        }
-        if places.is_empty() {
+            let (old, new) = (before.file_bytes(path), disk.file_bytes(path));
+            let new = new.expect("just listed");
+            let was = move |at: usize| old.and_then(|old| old.get(at));
+            (0..new.len()).filter(move |at| match is_in_segments {
+                true => is_possible && is_segment,
+                false => is_possible && was(*at) != Some(&new[*at]),
+            })
+        };
+        // Not gathered, as there may be many millions.
+        let paths = disk.paths();
+        let places = || paths.iter().flat_map(|path| candidates(path).map(move |at| (path, at)));
+        let count = places().count();
+        if count == 0 {
             return;
         }
         let rng = self.nemesis.rng();
-        let (path, at, byte) = places.swap_remove(rng.index(places.len()));
+        let (path, at) = places().nth(rng.index(count)).expect("one of those that were counted");
+        let byte = disk.file_bytes(path).expect("just listed")[at];
         let turned = byte ^ 1 << rng.below(8);
-        self.simulation.change_disk(self.machine, |disk| disk.overwrite(&path, at, &[turned]));
+        self.simulation.change_disk(self.machine, |disk| disk.overwrite(path, at, &[turned]));
         self.context.history.borrow_mut().has_rotted = true;
         self.note(&format!("byte {at} of {} turns", path.display()));
     }
