@@ -50,8 +50,8 @@ pub(crate) struct Context {
     pub(crate) history: RefCell<History>,
     pub(crate) phase: Watch<Phase>,
     pub(crate) era: Cell<Era>,
-    /// Names of clients that have not finished.
-    pub(crate) running: RefCell<BTreeSet<String>>,
+    /// Clients that have not finished: their machine, by its number, and their name.
+    pub(crate) running: RefCell<BTreeSet<(usize, String)>>,
     records_count: Cell<u64>,
     sessions_count: Cell<u64>,
     walks_count: Cell<u64>,
@@ -72,6 +72,11 @@ impl Context {
             walks_count: Cell::default(),
             connections_count: Cell::default(),
         })
+    }
+
+    /// The clients of a machine have died.
+    pub(crate) fn forget_clients(&self, machine: usize) {
+        self.running.borrow_mut().retain(|(of, _)| *of != machine);
     }
 
     fn is_ending(&self) -> bool {
@@ -165,7 +170,8 @@ impl Begun {
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What one machine's clients do, from the beginning to the end. The first makes the topics.
+/// What one machine's clients do, from the beginning to the end. The first makes the topics, unless
+/// they are there already.
 pub(crate) async fn run(context: Rc<Context>, machine: usize, machines_count: usize) {
     let mut all: Vec<(String, Task)> = Vec::new();
     let plan = &context.plan;
@@ -184,9 +190,9 @@ pub(crate) async fn run(context: Rc<Context>, machine: usize, machines_count: us
     let here = all.into_iter().enumerate().filter(|(at, _)| at % machines_count == machine);
     let here: Vec<(String, Task)> = here.map(|(_, client)| client).collect();
     for (name, _) in &here {
-        context.running.borrow_mut().insert(name.clone());
+        context.running.borrow_mut().insert((machine, name.clone()));
     }
-    if machine == 0 {
+    if machine == 0 && *context.phase.borrow() == Phase::Setup {
         admin::make_topics(&context).await;
         context.phase.set(Phase::Faults);
     }
@@ -196,7 +202,7 @@ pub(crate) async fn run(context: Rc<Context>, machine: usize, machines_count: us
         let context = context.clone();
         tasks.push(spawn(async move {
             client.await;
-            context.running.borrow_mut().remove(&name);
+            context.running.borrow_mut().remove(&(machine, name));
         }));
     }
     for task in tasks {

@@ -5,7 +5,7 @@
 //!     │
 //!   run ──► Simulation       machine 0 has the broker, the others have clients
 //!     │        ▲
-//!     │     nemesis          kills, losses of power, cuts, resets, errors of the disk, rot
+//!     │     nemesis          kills, also of clients, losses of power, cuts, errors of the disk, rot
 //!     ▼
 //!   History ──► invariants   what clients did and saw; each invariant is one file
 //! ```
@@ -24,6 +24,7 @@ mod history;
 mod plan;
 mod clients;
 mod broker;
+mod client_machine;
 mod nemesis;
 mod run;
 mod invariants;

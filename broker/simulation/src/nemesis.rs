@@ -24,6 +24,7 @@ pub(crate) enum Act {
     DiskStall,
     DiskFull,
     ClockJump,
+    ClientKill,
 }
 
 /// What the disk does to operations, and what it has done.
@@ -137,6 +138,7 @@ impl Nemesis {
             (faults.disk_stall, Act::DiskStall),
             (faults.disk_full, Act::DiskFull),
             (faults.clock_jump, Act::ClockJump),
+            (faults.client_kill, Act::ClientKill),
         ];
         let enabled: Vec<Act> = acts.iter().filter(|(is_on, _)| *is_on).map(|it| it.1).collect();
         Some(enabled[self.rng.index(enabled.len())])
@@ -195,8 +197,8 @@ impl Nemesis {
                 let offset_ms = i64::try_from(self.rng.below(3_000_000)).expect("an hour");
                 simulation.set_clock_offset_ms(broker, offset_ms - 1_500_000);
             }
-            Act::Kill | Act::PowerLoss | Act::Stop => {
-                unreachable!("the life of the broker is not in the nemesis's hands")
+            Act::Kill | Act::PowerLoss | Act::Stop | Act::ClientKill => {
+                unreachable!("the life of processes is not in the nemesis's hands")
             }
         }
     }

@@ -44,6 +44,8 @@ pub struct Faults {
     pub disk_stall: bool,
     pub disk_full: bool,
     pub clock_jump: bool,
+    /// All clients of a machine die, and others come in their place.
+    pub client_kill: bool,
     /// A bit turns, at the end.
     pub rot: bool,
 }
@@ -102,6 +104,7 @@ impl Plan {
             disk_stall: some(&mut rng),
             disk_full: rng.one_in(4),
             clock_jump: some(&mut rng),
+            client_kill: some(&mut rng),
             rot: rng.one_in(4) || profile.has_rot,
         };
         // A run without any crash shows little.

@@ -6,16 +6,16 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
-use runtime::sim::{Crash, Disk, Fate, MachineId, MainHandle, PlantedBug, ProcessId, Simulation};
+use runtime::sim::{Crash, Disk, Fate, MachineId, PlantedBug, ProcessId, Simulation};
 use runtime::{Instant, Neighbours, Rng};
 
 use crate::broker::{Broker, DATA_DIR, News, PORT};
-use crate::clients::{self, Context, Phase, read_everything};
+use crate::client_machine::{CLIENT_MACHINES, ClientMachine};
+use crate::clients::{Context, Phase, read_everything};
 use crate::invariants::{self, Violation};
 use crate::nemesis::{Act, Nemesis};
 use crate::plan::{Plan, Profile};
 
-const CLIENT_MACHINES: usize = 2;
 /// After the faults: for everything that was begun.
 const FINISH_MAX: Duration = Duration::from_secs(30);
 /// For reading everything, and for an end in good order.
@@ -37,6 +37,8 @@ pub struct Options {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub crashes: u64,
+    /// How often all clients of a machine have died.
+    pub client_crashes: u64,
     /// Writes that a crash has torn or lost.
     pub lost_writes: u64,
     pub disk_errors: u64,
@@ -53,6 +55,7 @@ impl Counts {
     pub fn plus(self, other: Counts) -> Counts {
         Counts {
             crashes: self.crashes + other.crashes,
+            client_crashes: self.client_crashes + other.client_crashes,
             lost_writes: self.lost_writes + other.lost_writes,
             disk_errors: self.disk_errors + other.disk_errors,
             resets: self.resets + other.resets,
@@ -68,6 +71,7 @@ impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Counts {
             crashes,
+            client_crashes,
             lost_writes,
             disk_errors,
             resets,
@@ -78,9 +82,9 @@ impl std::fmt::Display for Counts {
         } = self;
         write!(
             f,
-            "crashes={crashes} lost-writes={lost_writes} disk-errors={disk_errors} \
-             resets={resets} starts={starts} operations={operations} acknowledged={acknowledged} \
-             virtual-ms={virtual_ms}"
+            "crashes={crashes} client-crashes={client_crashes} lost-writes={lost_writes} \
+             disk-errors={disk_errors} resets={resets} starts={starts} operations={operations} \
+             acknowledged={acknowledged} virtual-ms={virtual_ms}"
         )
     }
 }
@@ -102,7 +106,7 @@ struct Run {
     plan: Plan,
     context: Rc<Context>,
     machine: MachineId,
-    client_machines: Vec<MachineId>,
+    clients: Vec<ClientMachine>,
     broker: Broker,
     nemesis: Nemesis,
     restart_at: Option<Instant>,
@@ -127,10 +131,11 @@ pub fn run(seed: u64, options: &Options) -> Report {
         simulation.plant(bug);
     }
     let machine = simulation.add_machine(Disk::new());
-    let client_machines: Vec<MachineId> =
-        (0..CLIENT_MACHINES).map(|_| simulation.add_machine(Disk::new())).collect();
     let address = SocketAddr::from((simulation.address(machine), PORT));
     let context = Context::new(plan.clone(), address);
+    let client =
+        |number| ClientMachine::new(number, simulation.add_machine(Disk::new()), context.clone());
+    let clients = (0..CLIENT_MACHINES).map(client).collect();
     let rng = Rng::from_seed(seed ^ 0x6e65_6d65);
     let nemesis = Nemesis::new(rng, plan.faults, plan.calm_max, &mut simulation);
     let broker = Broker::new(machine, &plan);
@@ -139,7 +144,7 @@ pub fn run(seed: u64, options: &Options) -> Report {
         plan,
         context,
         machine,
-        client_machines,
+        clients,
         broker,
         nemesis,
         restart_at: None,
@@ -153,27 +158,17 @@ pub fn run(seed: u64, options: &Options) -> Report {
         facts_of: options.facts_of.clone(),
     };
     run.start_broker();
-    let clients = run.start_clients();
+    for client in &mut run.clients {
+        client.start(&mut run.simulation);
+    }
     run.set_up();
     run.with_faults(options.profile);
-    run.finish(&clients);
+    run.finish();
     run.last_steps();
     run.verdict()
 }
 
 impl Run {
-    fn start_clients(&mut self) -> Vec<(ProcessId, MainHandle<()>)> {
-        let machines = self.client_machines.clone();
-        let start = machines.iter().enumerate().map(|(number, machine)| {
-            let context = self.context.clone();
-            let main = move || clients::run(context, number, CLIENT_MACHINES);
-            let started = self.simulation.start(*machine, &Neighbours::new(1), vec![main]);
-            let (process, mut handles) = started;
-            (process, handles.pop().expect("it has one core"))
-        });
-        start.collect()
-    }
-
     /// Until the topics are there. Nothing goes wrong yet.
     fn set_up(&mut self) {
         let deadline = self.simulation.now() + FINISH_MAX;
@@ -197,25 +192,46 @@ impl Run {
             }
             self.step();
             self.nemesis.heal(&mut self.simulation, self.machine);
+            for client in &mut self.clients {
+                client.tick(&mut self.simulation);
+            }
             if let Some(act) = self.nemesis.next_act(now) {
                 self.act(act);
             }
         }
     }
 
-    /// Nothing goes wrong any more, and everybody finishes.
-    fn finish(&mut self, clients: &[(ProcessId, MainHandle<()>)]) {
+    /// Nothing goes wrong any more, and everybody who lives finishes.
+    fn finish(&mut self) {
         self.nemesis.rest(&mut self.simulation, self.machine);
         self.before_the_end = self.plan.faults.rot.then(|| self.simulation.disk(self.machine));
         self.context.phase.set(Phase::Ending);
         let deadline = self.simulation.now() + FINISH_MAX;
-        if !self.step_until(deadline, || clients.iter().all(|(_, main)| main.is_ready())) {
-            let late: Vec<String> = self.context.running.borrow().iter().cloned().collect();
+        let mut clients = std::mem::take(&mut self.clients);
+        if !self.step_until(deadline, || clients.iter().all(ClientMachine::is_done)) {
+            let running = self.context.running.borrow();
+            let late: Vec<String> = running.iter().map(|(_, name)| name.clone()).collect();
+            drop(running);
             let text = format!("30 s after the last fault these are not done: {}", late.join(", "));
             self.violate("liveness", text);
         }
-        for (process, _) in clients {
-            self.simulation.crash(*process, Crash::Kill, &mut Fate::everything());
+        for client in &mut clients {
+            client.kill(&mut self.simulation);
+        }
+        self.clients = clients;
+        // Not in every run: a broker that was idle has little to lose in the crash that follows.
+        if self.nemesis.rng().one_in(3) {
+            self.check_connections();
+        }
+    }
+
+    /// Nobody is there any more, and the broker has noticed.
+    fn check_connections(&mut self) {
+        self.step_for(Duration::from_secs(2));
+        let connections = self.simulation.connections_count(self.machine);
+        if self.broker.is_ready() && connections != 0 {
+            let text = format!("{connections} connections of clients that are gone are still open");
+            self.violate("liveness", text);
         }
     }
 
@@ -240,12 +256,7 @@ impl Run {
         self.restart_at = Some(self.simulation.now());
         let Some(reader) = self.read_all() else { return };
         self.simulation.crash(reader, Crash::Kill, &mut Fate::everything());
-        self.step_for(Duration::from_secs(2));
-        let connections = self.simulation.connections_count(self.machine);
-        if self.broker.is_ready() && connections != 0 {
-            let text = format!("{connections} connections of clients that are gone are still open");
-            self.violate("liveness", text);
-        }
+        self.check_connections();
         self.broker.stop();
         let deadline = self.simulation.now() + LAST_STEPS_MAX;
         while !self.broker.is_down() && self.simulation.now() < deadline {
@@ -273,7 +284,7 @@ impl Run {
                 true
             })
         };
-        let machine = self.client_machines[0];
+        let machine = self.clients[0].machine;
         let (process, mains) = self.simulation.start(machine, &Neighbours::new(1), vec![main]);
         let has_rotted = self.context.history.borrow().has_rotted;
         loop {
@@ -356,11 +367,24 @@ impl Run {
                 self.note("it is told to end");
                 self.broker.stop();
             }
+            Act::ClientKill => self.kill_clients(),
             act => {
                 self.note(&format!("{act:?}"));
-                let clients = self.client_machines.clone();
+                let clients: Vec<MachineId> =
+                    self.clients.iter().map(|client| client.machine).collect();
                 self.nemesis.act(act, &mut self.simulation, self.machine, &clients);
             }
+        }
+    }
+
+    fn kill_clients(&mut self) {
+        let rng = self.nemesis.rng();
+        let number = rng.index(self.clients.len());
+        let pause = Duration::from_millis(rng.below(1000));
+        let restart_at = self.simulation.now() + pause;
+        if self.clients[number].kill_until(&mut self.simulation, restart_at) {
+            self.counts.client_crashes += 1;
+            self.note(&format!("clients of machine {number} die"));
         }
     }
 

@@ -91,9 +91,13 @@ fn every_seed_keeps_every_invariant_and_enough_goes_wrong() {
     assert!(failed.is_empty(), "{} seeds failed:\n{}", failed.len(), failed.join("\n"));
     let sum = sum.into_inner().unwrap();
     println!("{seeds_count} seeds: {sum:?}");
-    for (name, per_hundred) in
-        [("crashes", 200), ("lost-writes", 500), ("disk-errors", 100), ("resets", 500)]
-    {
+    for (name, per_hundred) in [
+        ("crashes", 200),
+        ("client-crashes", 100),
+        ("lost-writes", 500),
+        ("disk-errors", 100),
+        ("resets", 500),
+    ] {
         let enough = per_hundred * seeds_count / 100;
         assert!(enough <= sum[name], "only {} {name} in {seeds_count} seeds", sum[name]);
     }
