@@ -3,6 +3,7 @@
 //! Every client goes on through anything until the faults end; then it finishes what it has begun.
 
 mod peer;
+mod compression;
 mod batch;
 mod pipelined;
 mod plain;

@@ -120,7 +120,8 @@ async fn fill(peer: &mut Peer, plan: &TopicPlan, id: TopicId) -> Vec<RecordId> {
     let mut acknowledged = Vec::new();
     for partition in topic.partitions() {
         let batch = Batch::new(&peer.context, None);
-        let answer = peer.ask(&request(&topic, partition.partition, &batch, -1)).await;
+        let request = request(&topic, partition.partition, &batch, -1);
+        let answer = peer.ask_from(batch.version_min, &request).await;
         if answer.is_ok_and(|response| !only_answer(&response).error_code.is_error()) {
             acknowledged.extend(batch.records.iter().map(|record| record.id));
         }

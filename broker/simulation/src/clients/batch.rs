@@ -1,13 +1,14 @@
-//! Batches of records that are each other's like in nothing but their format.
+//! Batches of records that are each other's like in nothing but their format. Some are compressed.
 
 use bytes::Bytes;
-use model::record_batch::{BatchBuilder, NewRecord, ProducerStamp};
+use model::record_batch::{BatchBuilder, Compression, NewRecord, ProducerStamp};
 use model::{PartitionIndex, Timestamp};
 use runtime::with_rng;
 use wire::produce::{PartitionProduceData, PartitionProduceResponse, TopicProduceData};
-use wire::{ProduceRequest, ProduceResponse, Text};
+use wire::{ProduceRequest, ProduceResponse, RequestMessage, Text};
 
 use super::Context;
+use super::compression::{ZSTD_PRODUCE_VERSION_MIN, any_compression, compressed};
 use crate::history::{LongTopic, SentRecord, Sequence};
 use crate::payload::{self, SIZE_BYTES_MIN};
 
@@ -21,6 +22,8 @@ const PRODUCE_TIMEOUT_MS: i32 = 2000;
 pub(super) struct Batch {
     pub(super) records: Vec<SentRecord>,
     pub(super) bytes: Bytes,
+    /// Of the produce requests that it may be sent with.
+    pub(super) version_min: i16,
 }
 
 impl Batch {
@@ -56,7 +59,14 @@ impl Batch {
                 ..ProducerStamp::NONE
             },
         };
-        Batch { records, bytes: Bytes::from(builder.finish(stamp)) }
+        let (bytes, compression) = (builder.finish(stamp), any_compression());
+        let version_min = match compression {
+            Compression::Zstd => ZSTD_PRODUCE_VERSION_MIN,
+            Compression::None | Compression::Gzip | Compression::Snappy | Compression::Lz4 => {
+                ProduceRequest::API.versions().min
+            }
+        };
+        Batch { records, bytes: compressed(&bytes, compression), version_min }
     }
 
     pub(super) fn count(&self) -> i32 {

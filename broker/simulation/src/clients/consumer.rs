@@ -8,8 +8,9 @@ use runtime::{sleep, with_rng};
 use wire::ErrorCode;
 
 use super::Context;
+use super::compression::ZSTD_FETCH_VERSION_MIN;
 use super::peer::Peer;
-use super::reader::{FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, fetched};
+use super::reader::{Patience, Wanted, answers, fetch_request, fetched};
 
 /// Where one partition is being read.
 struct Walk {
@@ -19,8 +20,12 @@ struct Walk {
     position: Offset,
 }
 
+/// From this version on answers tell where a log starts.
+const VERSION_MIN: i16 = 5;
+
 pub(super) async fn run(context: Rc<Context>) {
     let mut peer = Peer::new(&context);
+    let mut version_min = VERSION_MIN;
     let mut walks = Vec::new();
     for topic in context.topics() {
         for partition in topic.partitions() {
@@ -31,14 +36,14 @@ pub(super) async fn run(context: Rc<Context>) {
         }
     }
     while !context.is_ending() && !walks.is_empty() {
-        poll(&context, &mut peer, &mut walks).await;
+        poll(&context, &mut peer, &mut version_min, &mut walks).await;
         if with_rng(|rng| rng.one_in(3)) {
             context.pause().await;
         }
     }
 }
 
-async fn poll(context: &Context, peer: &mut Peer, walks: &mut [Walk]) {
+async fn poll(context: &Context, peer: &mut Peer, version_min: &mut i16, walks: &mut [Walk]) {
     let wanted: Vec<Wanted> = walks
         .iter()
         .map(|walk| Wanted {
@@ -56,14 +61,14 @@ async fn poll(context: &Context, peer: &mut Peer, walks: &mut [Walk]) {
     });
     let (_, connection) = peer.connection().await;
     let begun = context.begin();
-    let Ok(response) = peer.ask_from(FETCH_VERSION_MIN, &fetch_request(&wanted, patience)).await
-    else {
+    let Ok(response) = peer.ask_from(*version_min, &fetch_request(&wanted, patience)).await else {
         return;
     };
     if response.error_code.is_error() {
         peer.note_absurd("Fetch", response.error_code);
         return;
     }
+    let knows_zstd = ZSTD_FETCH_VERSION_MIN <= *version_min;
     let has_failed = answers(&response).any(|answer| answer.error_code.is_error());
     for (walk, answer) in walks.iter_mut().zip(answers(&response)) {
         assert_eq!(walk.partition.partition, answer.partition_index, "answered in order");
@@ -74,6 +79,11 @@ async fn poll(context: &Context, peer: &mut Peer, walks: &mut [Walk]) {
                 note_lost_end(context, peer, walk);
                 walk.number = context.next_walk();
                 walk.position = Offset(0);
+                continue;
+            }
+            // It goes on as a client that knows zstd.
+            ErrorCode::UnsupportedCompressionType if !knows_zstd => {
+                *version_min = ZSTD_FETCH_VERSION_MIN;
                 continue;
             }
             code if code.is_retriable() => continue,

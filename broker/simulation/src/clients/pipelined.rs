@@ -8,7 +8,7 @@ use std::time::Duration;
 use client::Answer;
 use model::{ProducerEpoch, ProducerId, TopicPartition};
 use runtime::{sleep, with_rng};
-use wire::{ErrorCode, InitProducerIdRequest, ProduceResponse, RequestMessage};
+use wire::{ErrorCode, InitProducerIdRequest, ProduceResponse};
 
 use super::Context;
 use super::batch::{Batch, only_answer, request};
@@ -158,7 +158,7 @@ async fn send_all(peer: &mut Peer, waiting: &mut VecDeque<Unacknowledged>) {
         peer.context.begin_attempt(sent.number);
         sent.attempts_count += 1;
         let request = request(&sent.topic, sent.partition.partition, &sent.batch, -1);
-        let version = any_version::<wire::ProduceRequest>(wire::ProduceRequest::API.versions().min);
+        let version = any_version::<wire::ProduceRequest>(sent.batch.version_min);
         match connection.start_up_to(version, &request) {
             Ok(answer) => sent.answer = Some(answer),
             Err(_) => {

@@ -29,7 +29,7 @@ pub(super) async fn run(context: Rc<Context>) {
             context.history.borrow_mut().operations_count += 1;
             Outcome::Unknown
         } else {
-            match peer.ask(&request).await {
+            match peer.ask_from(batch.version_min, &request).await {
                 Ok(response) => outcome_of(&peer, &response),
                 Err(_) => Outcome::Unknown,
             }

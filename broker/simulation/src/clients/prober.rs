@@ -161,7 +161,7 @@ async fn forbidden(
 async fn send(peer: &mut Peer, session: &Session, batch: &Batch) -> Result<Offset, ErrorCode> {
     let request = request(&session.topic, session.partition.partition, batch, -1);
     loop {
-        let Ok(response) = peer.ask(&request).await else { continue };
+        let Ok(response) = peer.ask_from(batch.version_min, &request).await else { continue };
         let answer = only_answer(&response);
         match answer.error_code {
             ErrorCode::None => return Ok(answer.base_offset),

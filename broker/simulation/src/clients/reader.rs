@@ -11,12 +11,13 @@ use wire::metadata::MetadataRequestTopic;
 use wire::{ErrorCode, FetchRequest, FetchResponse, MetadataRequest, Text};
 
 use super::batch::{Batch, only_answer, request};
+use super::compression::{ZSTD_FETCH_VERSION_MIN, opened};
 use super::peer::Peer;
 use crate::history::{Fetched, FinalLog, LongTopic, Outcome, SeenBatch, SeenRecord, Span};
 use crate::payload;
 
-/// From this version on answers tell where a log starts.
-pub(super) const FETCH_VERSION_MIN: i16 = 5;
+/// From this version on a reader gets everything. Answers tell where a log starts.
+pub(super) const FETCH_VERSION_MIN: i16 = ZSTD_FETCH_VERSION_MIN;
 
 /// What a fetch asks for of one partition.
 #[derive(Clone, Debug)]
@@ -129,7 +130,7 @@ pub(super) fn read_batches(data: &PartitionData) -> (Vec<SeenBatch>, bool) {
 fn read_batch(header: &BatchHeader, bytes: &[u8]) -> Option<SeenBatch> {
     check_crc(bytes).ok()?;
     let mut records = Vec::new();
-    for record in Records::read(bytes).ok()? {
+    for record in Records::read(&opened(bytes)?).ok()? {
         let record = record.ok()?;
         records.push(SeenRecord {
             offset: Offset(header.base_offset.0 + i64::from(record.offset_delta)),
@@ -157,7 +158,7 @@ pub(crate) async fn read_everything(
         if deadline < now() {
             return None;
         }
-        let Ok(response) = peer.ask(&append).await else { continue };
+        let Ok(response) = peer.ask_from(batch.version_min, &append).await else { continue };
         let answer = only_answer(&response);
         log.append = Some(answer.error_code);
         match answer.error_code {
