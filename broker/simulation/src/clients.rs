@@ -8,6 +8,7 @@ mod batch;
 mod pipelined;
 mod plain;
 mod prober;
+mod fetch_session;
 mod consumer;
 mod looker;
 mod admin;

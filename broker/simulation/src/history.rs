@@ -229,6 +229,8 @@ pub struct History {
     pub has_rotted: bool,
     /// Requests that were answered, or failed.
     pub operations_count: u64,
+    /// Answers in fetch sessions that told only what has changed.
+    pub incremental_count: u64,
 }
 
 impl History {
@@ -269,6 +271,20 @@ impl History {
     /// Whether what was true of a partition in an era has to be true for the rest of the run.
     pub fn binds(&self, partition: TopicPartition, era: Era) -> bool {
         self.is_durable(partition) || era == self.last_era()
+    }
+
+    /// Where everything ends that was acknowledged and cannot be gone.
+    pub fn acknowledged_end(&self, partition: TopicPartition) -> Offset {
+        let of_partition = self.sends.iter().filter(|send| send.partition == partition);
+        let binding = of_partition.filter(|send| self.binds(partition, send.span.era));
+        let end = |send: &Send| match send.outcome {
+            Outcome::Acknowledged { base_offset } => {
+                let count = i64::try_from(send.records.len()).expect("a batch has few records");
+                Some(Offset(base_offset.0 + count))
+            }
+            Outcome::Refused(_) | Outcome::Unknown => None,
+        };
+        binding.filter_map(end).max().unwrap_or(Offset(0))
     }
 
     /// What clients did with a partition and saw of it, each with the time at which it ended.

@@ -136,6 +136,8 @@ fn config(rng: &mut Rng) -> String {
     let checkpoint_interval_ms = 100 << rng.below(6);
     let flush_apart = rng.one_in(3);
     let tail_bytes = 1 << 20 << rng.below(3);
+    // Sometimes not enough for all consumers.
+    let sessions_max = if rng.one_in(3) { rng.below(3) } else { 1000 };
     format!(
         "[journal]\n\
          file-bytes = {journal_file_bytes}\n\
@@ -145,6 +147,8 @@ fn config(rng: &mut Rng) -> String {
          [memory]\n\
          tail-bytes = {tail_bytes}\n\
          request-bytes = 4194304\n\
-         fetch-bytes = 4194304\n"
+         fetch-bytes = 4194304\n\
+         [fetch-sessions]\n\
+         sessions-max = {sessions_max}\n"
     )
 }

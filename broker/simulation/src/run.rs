@@ -45,6 +45,8 @@ pub struct Counts {
     pub resets: u64,
     pub starts: u64,
     pub operations: u64,
+    /// Fetches that were told only what has changed.
+    pub incremental_fetches: u64,
     pub acknowledged: u64,
     pub virtual_ms: u64,
 }
@@ -61,6 +63,7 @@ impl Counts {
             resets: self.resets + other.resets,
             starts: self.starts + other.starts,
             operations: self.operations + other.operations,
+            incremental_fetches: self.incremental_fetches + other.incremental_fetches,
             acknowledged: self.acknowledged + other.acknowledged,
             virtual_ms: self.virtual_ms + other.virtual_ms,
         }
@@ -77,6 +80,7 @@ impl std::fmt::Display for Counts {
             resets,
             starts,
             operations,
+            incremental_fetches,
             acknowledged,
             virtual_ms,
         } = self;
@@ -84,7 +88,7 @@ impl std::fmt::Display for Counts {
             f,
             "crashes={crashes} client-crashes={client_crashes} lost-writes={lost_writes} \
              disk-errors={disk_errors} resets={resets} starts={starts} operations={operations} \
-             acknowledged={acknowledged} virtual-ms={virtual_ms}"
+             incremental-fetches={incremental_fetches} acknowledged={acknowledged} virtual-ms={virtual_ms}"
         )
     }
 }
@@ -514,6 +518,7 @@ impl Run {
             disk_errors: self.nemesis.errors_count(),
             resets: self.simulation.resets_count(),
             operations: history.operations_count,
+            incremental_fetches: history.incremental_count,
             acknowledged,
             virtual_ms,
             ..self.counts

@@ -68,8 +68,17 @@ impl Peer {
         version_min: i16,
         request: &R,
     ) -> Result<R::Response, CallError> {
+        self.ask_at(any_version::<R>(version_min), request).await
+    }
+
+    /// Asks once, at this version.
+    pub(super) async fn ask_at<R: RequestMessage>(
+        &mut self,
+        version: i16,
+        request: &R,
+    ) -> Result<R::Response, CallError> {
         let (connection, _) = self.connection().await;
-        let answer = match connection.start_up_to(any_version::<R>(version_min), request) {
+        let answer = match connection.start_up_to(version, request) {
             Ok(answer) => answer.await,
             Err(error) => Err(error),
         };

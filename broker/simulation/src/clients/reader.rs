@@ -20,7 +20,7 @@ use crate::payload;
 pub(super) const FETCH_VERSION_MIN: i16 = ZSTD_FETCH_VERSION_MIN;
 
 /// What a fetch asks for of one partition.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) topic: String,
     pub(super) partition: TopicPartition,
