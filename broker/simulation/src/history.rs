@@ -175,6 +175,17 @@ pub struct ToldEpoch {
     pub span: Span,
 }
 
+/// What OffsetForLeaderEpoch has told. Both are none if the epoch is not known.
+#[derive(Clone, Copy, Debug)]
+pub struct EpochEnd {
+    pub partition: TopicPartition,
+    pub asked: LeaderEpoch,
+    /// The largest one with records that is not larger.
+    pub epoch: LeaderEpoch,
+    pub end: Offset,
+    pub span: Span,
+}
+
 /// A topic that lives as long as the run.
 #[derive(Clone, Debug)]
 pub struct LongTopic {
@@ -218,6 +229,7 @@ pub struct History {
     pub listed: Vec<Listed>,
     pub remade: Vec<Remade>,
     pub told_epochs: Vec<ToldEpoch>,
+    pub epoch_ends: Vec<EpochEnd>,
     pub producer_ids: Vec<ProducerId>,
     /// Codes that no client should ever see.
     pub absurd: Vec<String>,
@@ -302,6 +314,9 @@ impl History {
         }
         for told in self.told_epochs.iter().filter(|told| is_of(&told.partition)) {
             facts.push((told.span.ended_at, format!("{told:?}")));
+        }
+        for end in self.epoch_ends.iter().filter(|end| is_of(&end.partition)) {
+            facts.push((end.span.ended_at, format!("{end:?}")));
         }
         for (_, log) in self.finals.iter().filter(|(partition, _)| is_of(partition)) {
             facts.extend(

@@ -13,6 +13,7 @@ mod walk;
 mod visibility;
 mod read_your_ack;
 mod epochs;
+mod epoch_ends;
 mod times;
 mod no_duplicates;
 mod repeats;
@@ -59,6 +60,7 @@ const ALL: &[Invariant] = &[
     Invariant { name: "visibility", check: visibility::check },
     Invariant { name: "read-your-ack", check: read_your_ack::check },
     Invariant { name: "epochs", check: epochs::check },
+    Invariant { name: "epoch-ends", check: epoch_ends::check },
     Invariant { name: "times", check: times::check },
     Invariant { name: "no-duplicates", check: no_duplicates::check },
     Invariant { name: "repeats", check: repeats::check },

@@ -47,6 +47,8 @@ pub struct Counts {
     pub operations: u64,
     /// Fetches that were told only what has changed.
     pub incremental_fetches: u64,
+    /// Answers about the ends of leader epochs.
+    pub epoch_ends: u64,
     pub acknowledged: u64,
     pub virtual_ms: u64,
 }
@@ -64,6 +66,7 @@ impl Counts {
             starts: self.starts + other.starts,
             operations: self.operations + other.operations,
             incremental_fetches: self.incremental_fetches + other.incremental_fetches,
+            epoch_ends: self.epoch_ends + other.epoch_ends,
             acknowledged: self.acknowledged + other.acknowledged,
             virtual_ms: self.virtual_ms + other.virtual_ms,
         }
@@ -81,6 +84,7 @@ impl std::fmt::Display for Counts {
             starts,
             operations,
             incremental_fetches,
+            epoch_ends,
             acknowledged,
             virtual_ms,
         } = self;
@@ -88,7 +92,8 @@ impl std::fmt::Display for Counts {
             f,
             "crashes={crashes} client-crashes={client_crashes} lost-writes={lost_writes} \
              disk-errors={disk_errors} resets={resets} starts={starts} operations={operations} \
-             incremental-fetches={incremental_fetches} acknowledged={acknowledged} virtual-ms={virtual_ms}"
+             incremental-fetches={incremental_fetches} epoch-ends={epoch_ends} \
+             acknowledged={acknowledged} virtual-ms={virtual_ms}"
         )
     }
 }
@@ -519,6 +524,7 @@ impl Run {
             resets: self.simulation.resets_count(),
             operations: history.operations_count,
             incremental_fetches: history.incremental_count,
+            epoch_ends: history.epoch_ends.len() as u64,
             acknowledged,
             virtual_ms,
             ..self.counts

@@ -1,11 +1,14 @@
-//! A client that asks for places in logs and for leaders, and reads at random places.
+//! A client that asks for places in logs, for leaders and for the ends of their epochs, and reads at
+//! random places.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use model::{BrokerId, Offset, Timestamp, TopicPartition};
+use model::{BrokerId, LeaderEpoch, Offset, Timestamp, TopicPartition};
 use runtime::with_rng;
 use wire::list_offsets::{ListOffsetsPartition, ListOffsetsTopic};
-use wire::{ErrorCode, ListOffsetsRequest, Text};
+use wire::offset_for_leader_epoch::{OffsetForLeaderPartition, OffsetForLeaderTopic};
+use wire::{ErrorCode, ListOffsetsRequest, OffsetForLeaderEpochRequest, Text};
 
 use super::Context;
 use super::peer::Peer;
@@ -13,15 +16,16 @@ use super::reader::{
     FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, fetched, metadata_request,
     partition_of,
 };
-use crate::history::{Listed, LongTopic, Place, ToldEpoch};
+use crate::history::{EpochEnd, Listed, LongTopic, Place, ToldEpoch};
 
 pub(super) async fn run(context: Rc<Context>) {
     let mut peer = Peer::new(&context);
     while !context.is_ending() {
         let (topic, partition) = context.any_partition();
-        match with_rng(|rng| rng.below(4)) {
+        match with_rng(|rng| rng.below(5)) {
             0 => tell_epochs(&mut peer, &topic).await,
             1 => read_anywhere(&mut peer, &topic, partition).await,
+            2 => find_epoch_end(&mut peer, &topic, partition).await,
             _ => list(&mut peer, &topic, partition).await,
         }
         context.pause().await;
@@ -139,4 +143,46 @@ async fn tell_epochs(peer: &mut Peer, topic: &LongTopic) {
             });
         }
     }
+}
+
+/// An epoch that somebody has seen, or sometimes a later one.
+fn any_epoch(context: &Context, partition: TopicPartition) -> Option<LeaderEpoch> {
+    let history = context.history.borrow();
+    let told = history.told_epochs.iter().filter(|told| told.partition == partition);
+    let told = told.map(|told| told.epoch);
+    let fetched = history.fetches.iter().filter(|fetch| fetch.partition == partition);
+    let seen = fetched.flat_map(|fetch| &fetch.batches).map(|batch| batch.leader_epoch);
+    let known: BTreeSet<LeaderEpoch> = told.chain(seen).collect();
+    let count = known.len();
+    let epoch = *known.iter().nth(with_rng(|rng| rng.index(count.max(1))))?;
+    let more = with_rng(|rng| if rng.one_in(8) { 1 + rng.below(3) } else { 0 });
+    Some(LeaderEpoch(epoch.0 + i32::try_from(more).expect("a few")))
+}
+
+async fn find_epoch_end(peer: &mut Peer, topic: &LongTopic, partition: TopicPartition) {
+    let Some(asked) = any_epoch(&peer.context, partition) else { return };
+    let request = OffsetForLeaderEpochRequest {
+        topics: vec![OffsetForLeaderTopic {
+            topic: Text::from(topic.name.clone()),
+            partitions: vec![OffsetForLeaderPartition {
+                partition: partition.partition,
+                leader_epoch: asked,
+                ..Default::default()
+            }],
+        }],
+        ..Default::default()
+    };
+    peer.connection().await;
+    let begun = peer.context.begin();
+    let Ok(response) = peer.ask(&request).await else { return };
+    let answer = response.topics.first().and_then(|topic| topic.partitions.first());
+    let answer = answer.expect("a response names what was asked for");
+    match answer.error_code {
+        ErrorCode::None => {}
+        code if code.is_retriable() => return,
+        code => return peer.note_absurd("OffsetForLeaderEpoch", code),
+    }
+    let (epoch, end, span) = (answer.leader_epoch, answer.end_offset, begun.span());
+    let told = EpochEnd { partition, asked, epoch, end, span };
+    peer.context.history.borrow_mut().epoch_ends.push(told);
 }

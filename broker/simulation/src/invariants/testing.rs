@@ -7,8 +7,9 @@ use runtime::Instant;
 use wire::ErrorCode;
 
 use crate::history::{
-    Era, Fetched, FinalLog, Forbidden, History, Listed, LongTopic, Misunderstood, Outcome, Place,
-    Remade, Repeat, SeenBatch, SeenRecord, Send, SentRecord, Sequence, Span, ToldEpoch,
+    EpochEnd, Era, Fetched, FinalLog, Forbidden, History, Listed, LongTopic, Misunderstood,
+    Outcome, Place, Remade, Repeat, SeenBatch, SeenRecord, Send, SentRecord, Sequence, Span,
+    ToldEpoch,
 };
 use crate::payload::RecordId;
 
@@ -114,6 +115,15 @@ impl Story {
         self
     }
 
+    /// Of batches of this leader epoch.
+    pub(super) fn fetch_of(self, topic: &str, position: i64, epoch: i32, ids: &[u64]) -> Story {
+        let mut story = self.fetch(topic, position, ids);
+        for batch in &mut story.history.fetches.last_mut().unwrap().batches {
+            batch.leader_epoch = LeaderEpoch(epoch);
+        }
+        story
+    }
+
     pub(super) fn end(mut self, topic: &str, ids: &[u64]) -> Story {
         let append = Some(ErrorCode::None);
         let log = FinalLog { batches: batches(0, ids), append, ..FinalLog::default() };
@@ -159,6 +169,13 @@ impl Story {
         let (partition, span) = (partition(topic), self.span());
         let epoch = LeaderEpoch(epoch);
         self.history.told_epochs.push(ToldEpoch { partition, epoch, span });
+        self
+    }
+
+    pub(super) fn epoch_end(mut self, topic: &str, asked: i32, epoch: i32, end: i64) -> Story {
+        let (partition, span) = (partition(topic), self.span());
+        let (asked, epoch, end) = (LeaderEpoch(asked), LeaderEpoch(epoch), Offset(end));
+        self.history.epoch_ends.push(EpochEnd { partition, asked, epoch, end, span });
         self
     }
 
