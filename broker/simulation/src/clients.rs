@@ -12,6 +12,7 @@ mod fetch_session;
 mod consumer;
 mod looker;
 mod admin;
+mod growth;
 mod reader;
 
 use std::cell::{Cell, RefCell};
@@ -32,6 +33,7 @@ use crate::plan::Plan;
 
 use batch::Batch;
 
+pub(crate) use growth::describe_all;
 pub(crate) use reader::read_everything;
 
 /// Where a run stands.
@@ -57,6 +59,7 @@ pub(crate) struct Context {
     records_count: Cell<u64>,
     sessions_count: Cell<u64>,
     walks_count: Cell<u64>,
+    growths_count: Cell<u64>,
     connections_count: Cell<u64>,
 }
 
@@ -72,6 +75,7 @@ impl Context {
             records_count: Cell::default(),
             sessions_count: Cell::default(),
             walks_count: Cell::default(),
+            growths_count: Cell::default(),
             connections_count: Cell::default(),
         })
     }
@@ -95,6 +99,10 @@ impl Context {
 
     fn next_walk(&self) -> u64 {
         next(&self.walks_count)
+    }
+
+    fn next_growth(&self) -> u64 {
+        next(&self.growths_count)
     }
 
     fn begin(&self) -> Begun {

@@ -167,6 +167,32 @@ pub struct Remade {
     pub seen: Vec<SeenBatch>,
 }
 
+/// A topic that gets more partitions.
+#[derive(Clone, Debug)]
+pub struct Growth {
+    pub name: String,
+    /// How many it was made with.
+    pub made_count: i32,
+    /// In their order, as one client asks for everything.
+    pub facts: Vec<GrowthFact>,
+    /// It was deleted, or was about to be.
+    pub is_deleted: bool,
+}
+
+/// Names a [`Growth`] of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GrowthNumber(usize);
+
+/// What is known of how many partitions a topic has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrowthFact {
+    /// CreatePartitions was asked for so many in all. None is a lost answer, or one that says
+    /// nothing.
+    Asked { count: i32, answer: Option<Result<(), ErrorCode>> },
+    /// Metadata has told of so many.
+    Described { count: i32 },
+}
+
 /// A partition's leader epoch as Metadata told it.
 #[derive(Clone, Copy, Debug)]
 pub struct ToldEpoch {
@@ -228,6 +254,7 @@ pub struct History {
     pub fetches: Vec<Fetched>,
     pub listed: Vec<Listed>,
     pub remade: Vec<Remade>,
+    pub growths: Vec<Growth>,
     pub told_epochs: Vec<ToldEpoch>,
     pub epoch_ends: Vec<EpochEnd>,
     pub producer_ids: Vec<ProducerId>,
@@ -263,6 +290,32 @@ impl History {
         assert!(send.span.ended_at == Instant::FAR_FUTURE, "what has become of it stays");
         send.outcome = outcome;
         send.span.ended_at = now;
+    }
+
+    /// Notes a topic that will get more partitions.
+    pub fn begin_growth(&mut self, growth: Growth) -> GrowthNumber {
+        self.growths.push(growth);
+        GrowthNumber(self.growths.len() - 1)
+    }
+
+    /// What is known of it.
+    pub fn growth(&mut self, GrowthNumber(number): GrowthNumber) -> &mut Growth {
+        &mut self.growths[number]
+    }
+
+    /// Those that nobody wanted to delete, with their names.
+    pub fn growths_left(&self) -> Vec<(GrowthNumber, String)> {
+        let all = self.growths.iter().enumerate();
+        let left = all.filter(|(_, growth)| !growth.is_deleted);
+        left.map(|(number, growth)| (GrowthNumber(number), growth.name.clone())).collect()
+    }
+
+    /// How often a topic was given more partitions.
+    pub fn grown_count(&self) -> u64 {
+        let facts = self.growths.iter().flat_map(|growth| &growth.facts);
+        let is_given =
+            |fact: &&GrowthFact| matches!(fact, GrowthFact::Asked { answer: Some(Ok(())), .. });
+        facts.filter(is_given).count() as u64
     }
 
     /// The topic of a partition, if it lives as long as the run.

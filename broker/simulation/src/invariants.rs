@@ -21,6 +21,7 @@ mod forbidden;
 mod understood;
 mod producer_ids;
 mod topics;
+mod partitions;
 mod answers;
 mod told;
 
@@ -68,6 +69,7 @@ const ALL: &[Invariant] = &[
     Invariant { name: "understood", check: understood::check },
     Invariant { name: "producer-ids", check: producer_ids::check },
     Invariant { name: "topics", check: topics::check },
+    Invariant { name: "partitions", check: partitions::check },
     Invariant { name: "answers", check: answers::check },
     Invariant { name: "told", check: told::check },
 ];

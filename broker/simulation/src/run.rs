@@ -11,7 +11,7 @@ use runtime::{Instant, Neighbours, Rng};
 
 use crate::broker::{Broker, DATA_DIR, News, PORT};
 use crate::client_machine::{CLIENT_MACHINES, ClientMachine};
-use crate::clients::{Context, Phase, read_everything};
+use crate::clients::{Context, Phase, describe_all, read_everything};
 use crate::invariants::{self, Violation};
 use crate::nemesis::{Act, Nemesis};
 use crate::plan::{Plan, Profile};
@@ -49,6 +49,8 @@ pub struct Counts {
     pub incremental_fetches: u64,
     /// Answers about the ends of leader epochs.
     pub epoch_ends: u64,
+    /// How often a topic was given more partitions.
+    pub grown: u64,
     pub acknowledged: u64,
     pub virtual_ms: u64,
 }
@@ -67,6 +69,7 @@ impl Counts {
             operations: self.operations + other.operations,
             incremental_fetches: self.incremental_fetches + other.incremental_fetches,
             epoch_ends: self.epoch_ends + other.epoch_ends,
+            grown: self.grown + other.grown,
             acknowledged: self.acknowledged + other.acknowledged,
             virtual_ms: self.virtual_ms + other.virtual_ms,
         }
@@ -85,6 +88,7 @@ impl std::fmt::Display for Counts {
             operations,
             incremental_fetches,
             epoch_ends,
+            grown,
             acknowledged,
             virtual_ms,
         } = self;
@@ -93,7 +97,7 @@ impl std::fmt::Display for Counts {
             "crashes={crashes} client-crashes={client_crashes} lost-writes={lost_writes} \
              disk-errors={disk_errors} resets={resets} starts={starts} operations={operations} \
              incremental-fetches={incremental_fetches} epoch-ends={epoch_ends} \
-             acknowledged={acknowledged} virtual-ms={virtual_ms}"
+             grown={grown} acknowledged={acknowledged} virtual-ms={virtual_ms}"
         )
     }
 }
@@ -290,7 +294,9 @@ impl Run {
                         context.history.borrow_mut().finals.push((partition, log));
                     }
                 }
-                true
+                // Rot may have taken the topic.
+                let has_rotted = context.history.borrow().has_rotted;
+                has_rotted || describe_all(&context, deadline).await
             })
         };
         let machine = self.clients[0].machine;
@@ -525,6 +531,7 @@ impl Run {
             operations: history.operations_count,
             incremental_fetches: history.incremental_count,
             epoch_ends: history.epoch_ends.len() as u64,
+            grown: history.grown_count(),
             acknowledged,
             virtual_ms,
             ..self.counts

@@ -99,6 +99,7 @@ fn every_seed_keeps_every_invariant_and_enough_goes_wrong() {
         ("resets", 500),
         ("incremental-fetches", 20_000),
         ("epoch-ends", 5000),
+        ("grown", 500),
     ] {
         let enough = per_hundred * seeds_count / 100;
         assert!(enough <= sum[name], "only {} {name} in {seeds_count} seeds", sum[name]);

@@ -1,4 +1,4 @@
-//! Makes the topics of a run, and topics that come and go.
+//! Makes the topics of a run, and topics that come, grow and go.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use wire::{CreateTopicsRequest, DeleteTopicsRequest, ErrorCode, Text};
 
 use super::Context;
 use super::batch::{Batch, only_answer, request};
+use super::growth::grow;
 use super::peer::Peer;
 use super::reader::{
     FETCH_VERSION_MIN, Patience, Wanted, answers, fetch_request, metadata_request, partition_of,
@@ -57,6 +58,7 @@ pub(super) async fn run(context: Rc<Context>) {
         context.pause().await;
         delete(&mut peer, &plan.name).await;
         old = Some((new, records));
+        grow(&mut peer).await;
         for _ in 0..10 {
             context.pause().await;
         }
@@ -64,7 +66,7 @@ pub(super) async fn run(context: Rc<Context>) {
 }
 
 /// The id of the topic, which is made if need be.
-async fn make(peer: &mut Peer, plan: &TopicPlan) -> TopicId {
+pub(super) async fn make(peer: &mut Peer, plan: &TopicPlan) -> TopicId {
     let config = |name: &str, value: String| CreatableTopicConfig {
         name: Text::from(name.to_owned()),
         value: Some(Text::from(value)),
@@ -152,7 +154,7 @@ async fn look(
     Some(Remade { name: plan.name.clone(), old, old_records, new, seen })
 }
 
-async fn delete(peer: &mut Peer, name: &str) {
+pub(super) async fn delete(peer: &mut Peer, name: &str) {
     let request = DeleteTopicsRequest {
         topics: vec![DeleteTopicState {
             name: Some(Text::from(name.to_owned())),

@@ -7,9 +7,9 @@ use runtime::Instant;
 use wire::ErrorCode;
 
 use crate::history::{
-    EpochEnd, Era, Fetched, FinalLog, Forbidden, History, Listed, LongTopic, Misunderstood,
-    Outcome, Place, Remade, Repeat, SeenBatch, SeenRecord, Send, SentRecord, Sequence, Span,
-    ToldEpoch,
+    EpochEnd, Era, Fetched, FinalLog, Forbidden, Growth, GrowthFact, History, Listed, LongTopic,
+    Misunderstood, Outcome, Place, Remade, Repeat, SeenBatch, SeenRecord, Send, SentRecord,
+    Sequence, Span, ToldEpoch,
 };
 use crate::payload::RecordId;
 
@@ -205,6 +205,12 @@ impl Story {
             session_era: Era(0),
             era: Era(eras),
         });
+        self
+    }
+
+    pub(super) fn growth(mut self, made_count: i32, facts: &[GrowthFact]) -> Story {
+        let (name, facts) = ("growing".to_owned(), facts.to_vec());
+        self.history.growths.push(Growth { name, made_count, facts, is_deleted: false });
         self
     }
 
