@@ -39,6 +39,6 @@ mod worker;
 pub mod run;
 pub mod sink;
 pub mod calibrate;
-pub mod calibration;
+pub mod saturation;
 pub mod table;
 pub mod folder;

@@ -12,12 +12,12 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use loadgen::calibrate::{self, CalibrationSettings};
-use loadgen::calibration::{self, Calibration, MEASURED};
 use loadgen::condition::{self, Condition};
 use loadgen::live::Live;
 use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
 use loadgen::record::Payload;
+use loadgen::saturation::{self, MEASURED, Saturation};
 use loadgen::schedule::Arrivals;
 use loadgen::screen::{self, Caption, Show};
 use loadgen::settings::{
@@ -153,7 +153,8 @@ struct RunArgs {
     #[arg(long, default_value = "1")]
     consumers: u32,
     /// Consumers beside those that verify, each of which reads everything: tail, 3xtail,
-    /// slow:10k/s, catch-up:20s (from the start of the run, beginning 20 s into it).
+    /// slow:10k/s, slow:1x (of the base rate), catch-up:20s (from the start of the run, beginning 20 s
+    /// into it). May be given several times; otherwise the profile's, if it has any.
     #[arg(long)]
     reader: Vec<ReaderSettings>,
     /// When records are read back.
@@ -273,7 +274,7 @@ fn obey(command: Command) -> anyhow::Result<ExitCode> {
 
 fn run_load(args: RunArgs) -> anyhow::Result<ExitCode> {
     let (out, show) = (args.out.clone(), args.show);
-    let settings = calibrated(args.settings()?)?;
+    let settings = with_measured_base(args.settings()?)?;
     let caption = Caption { title: table::title(&settings), duration: settings.load.times().1 };
     let live = Arc::new(Live::new());
     let watcher = {
@@ -347,13 +348,13 @@ impl CalibrateArgs {
 }
 
 /// Measures the base rate if it is to be measured, and says what was found.
-fn calibrated(settings: Settings) -> anyhow::Result<Settings> {
+fn with_measured_base(settings: Settings) -> anyhow::Result<Settings> {
     let Load::Open(OpenLoop { base: base @ Base::Auto { .. }, .. }) = settings.load else {
         return Ok(settings);
     };
     settings.check()?;
     say(&format!("base {base}: measuring for {} what the broker takes\n", Span(MEASURED)))?;
-    let Some(Calibration { settings, client_bound }) = calibration::calibrate(&settings)? else {
+    let Some(Saturation { settings, client_bound }) = saturation::measure(&settings)? else {
         return Ok(settings);
     };
     if let Load::Open(open) = &settings.load {
@@ -394,6 +395,10 @@ impl RunArgs {
 
     fn settings(self) -> anyhow::Result<Settings> {
         let (load, hot_key) = self.load()?;
+        let readers = match &load {
+            Load::Open(open) if self.reader.is_empty() => open.profile.readers.clone(),
+            Load::Open(_) | Load::Closed(_) => self.reader,
+        };
         let mut configs = BTreeMap::new();
         for config in &self.config {
             let Some((name, value)) = config.split_once('=') else {
@@ -407,7 +412,7 @@ impl RunArgs {
             idempotent: self.idempotent,
             connections: self.connections,
             consumers: self.consumers,
-            readers: self.reader,
+            readers,
             processors: self.processors,
             seed: self.seed,
             interval: self.interval,

@@ -25,6 +25,7 @@ pub use phase::{Curve, Phase, Piece, Shape};
 pub use trace::{Trace, TraceError};
 
 use crate::schedule::Arrivals;
+use crate::settings::ReaderSettings;
 use crate::units::Span;
 
 /// No profile asks for more: a typing error would.
@@ -48,6 +49,9 @@ pub struct Profile {
     pub hot_key: Option<f64>,
     /// How records are spread around the rate, unless the run is told otherwise.
     pub arrivals: Option<Arrivals>,
+    /// Consumers beside those that verify, unless the run is told others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<ReaderSettings>,
     /// The file of which the curve is a replay. Its rates stand in the place of multiples.
     pub trace: Option<PathBuf>,
     #[serde(rename = "phase", default)]
@@ -221,6 +225,7 @@ impl Profile {
             length: None,
             period: None,
             hot_key: None,
+            readers: Vec::new(),
             arrivals: None,
             trace: Some(path.clone()),
             phases: Vec::new(),

@@ -15,11 +15,11 @@ use wire::ApiVersionsRequest;
 
 pub use client::NewTopic;
 
-use crate::calibration;
 use crate::live::Live;
 use crate::measure::{Histogram, histogram};
 use crate::outcome::{Outcome, ReaderOutcome, WorkerCpu};
 use crate::plan::{Plan, Shape, Share};
+use crate::saturation;
 use crate::schedule::Offer;
 use crate::settings::{Load, Settings, SettingsError};
 use crate::units::{Span, nanos};
@@ -62,8 +62,8 @@ pub fn run_watched(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, Run
 
 fn prepare_and_run(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, RunError> {
     settings.check()?;
-    if let Some(calibration) = calibration::calibrate(settings)? {
-        return prepare_and_run(&calibration.settings, live);
+    if let Some(measured) = saturation::measure(settings)? {
+        return prepare_and_run(&measured.settings, live);
     }
     let hosts = settings.hosts().map_err(SettingsError::from)?;
     #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]

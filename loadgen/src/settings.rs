@@ -110,7 +110,8 @@ pub enum Consume {
     After,
 }
 
-/// Consumers of one kind, written as `tail`, `3xtail`, `slow:10k/s`, `catch-up:20s`.
+/// Consumers of one kind, written as `tail`, `3xtail`, `slow:10k/s`, `slow:1x`,
+/// `catch-up:20s`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ReaderSettings {
@@ -125,6 +126,8 @@ pub enum Pace {
     Tail,
     /// At most so many records per second, from the start of the run to its end.
     Slow(Rate),
+    /// The same, in multiples of the base rate: `slow:1x`.
+    SlowOfBase(f64),
     /// Everything from the start of the run on, beginning so long after the end of the warm-up.
     CatchUp(Span),
 }
@@ -140,7 +143,8 @@ impl FromStr for ReaderSettings {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<ReaderSettings, UnitError> {
-        let expected = "a kind of consumer such as tail, 3xtail, slow:10k/s or catch-up:20s";
+        let expected = "a kind of consumer such as tail, 3xtail, slow:10k/s, slow:1x or \
+                        catch-up:20s";
         let refused = || UnitError { text: text.to_owned(), expected };
         let (count, kind) = match text.split_once('x') {
             Some((count, kind)) if count.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -150,7 +154,10 @@ impl FromStr for ReaderSettings {
         };
         let pace = match kind.split_once(':') {
             None if kind == "tail" => Pace::Tail,
-            Some(("slow", rate)) => Pace::Slow(rate.parse()?),
+            Some(("slow", rate)) => match rate.strip_suffix('x') {
+                Some(multiple) => Pace::SlowOfBase(multiple.parse().map_err(|_| refused())?),
+                None => Pace::Slow(rate.parse()?),
+            },
             Some(("catch-up", after)) => Pace::CatchUp(after.parse()?),
             _ => return Err(refused()),
         };
@@ -166,6 +173,7 @@ impl fmt::Display for ReaderSettings {
         match self.pace {
             Pace::Tail => f.write_str("tail"),
             Pace::Slow(rate) => write!(f, "slow:{rate}"),
+            Pace::SlowOfBase(multiple) => write!(f, "slow:{multiple}x"),
             Pace::CatchUp(after) => write!(f, "catch-up:{after}"),
         }
     }
@@ -306,6 +314,10 @@ pub enum SettingsError {
     TooLarge { name: &'static str, value: u64, max: u64 },
     #[error("--reader {reader} has no rate: give it some, for example slow:1k/s")]
     ReaderRate { reader: String },
+    #[error(
+        "--reader {reader} is a multiple of a base rate, and a closed loop has none: name a rate"
+    )]
+    ReaderBase { reader: String },
     #[error("--hot-key is {value}: it is a share, from 0 to 1")]
     HotKey { value: f64 },
     #[error(
@@ -339,7 +351,10 @@ impl Settings {
         let readers_count: u64 = self.readers.iter().map(|it| u64::from(it.count)).sum();
         range("number of --reader", readers_count, 0, READERS_MAX)?;
         for reader in &self.readers {
-            if matches!(reader.pace, Pace::Slow(rate) if rate.0 <= 0.0) {
+            let Some(rate_per_s) = self.rate_of(reader.pace) else {
+                return Err(SettingsError::ReaderBase { reader: reader.to_string() });
+            };
+            if rate_per_s.is_nan() || rate_per_s <= 0.0 {
                 return Err(SettingsError::ReaderRate { reader: reader.to_string() });
             }
         }
@@ -368,6 +383,19 @@ impl Settings {
             }
         }
         Ok(())
+    }
+
+    /// How many records per second a reader takes at most. None if that is a multiple of no base; a
+    /// base that is still to be measured counts as 1.
+    pub fn rate_of(&self, pace: Pace) -> Option<f64> {
+        match (pace, &self.load) {
+            (Pace::Tail | Pace::CatchUp(_), _) => Some(f64::INFINITY),
+            (Pace::Slow(rate), _) => Some(rate.0),
+            (Pace::SlowOfBase(_), Load::Closed(_)) => None,
+            (Pace::SlowOfBase(multiple), Load::Open(open)) => {
+                Some(multiple * open.base.per_s().unwrap_or(1.0))
+            }
+        }
     }
 
     pub fn hosts(&self) -> Result<Vec<Host>, HostError> {

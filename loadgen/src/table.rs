@@ -131,7 +131,7 @@ fn base_text(base: Base) -> String {
     match base {
         Base::Rate(rate) => rate.to_string(),
         Base::Auto { .. } => base.to_string(),
-        Base::Calibrated { share, saturation } => {
+        Base::Measured { share, saturation } => {
             format!("{}/s ({base})", count_text(share * saturation.0))
         }
     }

@@ -163,8 +163,10 @@ async fn prepare(
     let plan = plan.unwrap_or_default();
     ledger.plan(plan.records.len());
     let mut measured = Measurements::new(from, to, settings.interval.0);
+    let rate_of = |pace| settings.rate_of(pace);
     let reader = |settings: ReaderSettings| {
-        Rc::new(Reader::new(settings.pace, share.workers_count, measured.clone()))
+        let rate_per_s = rate_of(settings.pace).expect("the settings have been checked");
+        Rc::new(Reader::new(settings.pace, rate_per_s, share, measured.clone()))
     };
     let readers = settings.readers.iter().flat_map(|it| it.each()).map(reader).collect();
     for record in &plan.records {

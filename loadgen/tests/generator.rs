@@ -159,3 +159,22 @@ fn a_consumer_that_is_given_changed_records_says_so() {
     assert_eq!((counts.records, counts.corrupt, counts.gaps), (1998, 2, 0));
     assert!(!outcome.is_whole(&counts) && !outcome.verdict().is_kept);
 }
+
+/// A hundredth of what the sink takes is found out first; the profile's consumers come with it.
+#[test]
+fn a_base_that_is_a_share_is_measured_before_the_run() {
+    let sink = sink(Faults::default());
+    let mut settings = settings(&sink, 1000.0, 1);
+    let Load::Open(open) = &mut settings.load else { unreachable!("it is made so") };
+    open.base = "auto:1%".parse().unwrap();
+    settings.readers = vec!["slow:1x".parse().unwrap()];
+    let outcome = loadgen::run::run(&settings).unwrap();
+    assert!(outcome.verdict().is_good());
+    let Load::Open(open) = &outcome.settings.load else { unreachable!("it was made so") };
+    let Base::Measured { share, saturation } = open.base else { panic!("{}", open.base) };
+    assert_eq!((share, open.base_per_s()), (0.01, saturation.0 / 100.0));
+    // A second of warm-up and one of the profile.
+    let expected = 2.0 * open.base_per_s();
+    let sent = outcome.counts.sent as f64;
+    assert!((expected - 1.0..=expected + 1.0).contains(&sent), "{sent} of {expected}");
+}

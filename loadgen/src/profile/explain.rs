@@ -30,6 +30,10 @@ impl Profile {
             count_text(base_per_s * curve.mean()),
             count_text(base_per_s * duration.as_secs_f64() * curve.mean()),
         );
+        if !self.readers.is_empty() {
+            let readers: Vec<String> = self.readers.iter().map(ToString::to_string).collect();
+            let _ = writeln!(text, "consumers beside those that verify: {}", readers.join(", "));
+        }
         if let Some(share) = self.hot_key {
             let _ = writeln!(text, "hot key: {} % of the records", three_digits(share * 100.0));
         }

@@ -18,7 +18,7 @@ pub enum Base {
         share: f64,
     },
     /// The same, measured.
-    Calibrated {
+    Measured {
         share: f64,
         saturation: Rate,
     },
@@ -43,7 +43,7 @@ impl Base {
         match self {
             Base::Rate(rate) => Some(rate.0),
             Base::Auto { .. } => None,
-            Base::Calibrated { share, saturation } => Some(share * saturation.0),
+            Base::Measured { share, saturation } => Some(share * saturation.0),
         }
     }
 }
@@ -70,7 +70,7 @@ impl FromStr for Base {
             None => Ok(Base::Auto { share }),
             Some(rate) => {
                 let saturation = rate.parse().map_err(|_| refused())?;
-                Ok(Base::Calibrated { share, saturation })
+                Ok(Base::Measured { share, saturation })
             }
         }
     }
@@ -83,7 +83,7 @@ impl fmt::Display for Base {
         match self {
             Base::Rate(rate) => rate.fmt(f),
             Base::Auto { share } => write!(f, "auto:{}%", percent(*share)),
-            Base::Calibrated { share, saturation } => {
+            Base::Measured { share, saturation } => {
                 write!(f, "auto:{}% of {saturation}", percent(*share))
             }
         }

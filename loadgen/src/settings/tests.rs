@@ -103,14 +103,22 @@ fn a_refusal_names_the_value_the_limit_and_the_fix() {
 
 #[test]
 fn readers_are_written_as_they_are_read() {
-    for text in ["tail", "3xtail", "slow:10000/s", "2xslow:500/s", "catch-up:20s"] {
+    for text in ["tail", "3xtail", "slow:10000/s", "2xslow:500/s", "slow:1.5x", "catch-up:20s"] {
         let read: ReaderSettings = text.parse().unwrap();
         assert_eq!(read.to_string(), text);
         assert_eq!(read.each().count(), read.count as usize);
     }
-    for text in
-        ["", "tails", "slow", "slow:fast", "xtail:", "-1xtail", "catch-up:", "9999999999xtail"]
-    {
+    for text in [
+        "",
+        "tails",
+        "slow",
+        "slow:fast",
+        "slow:x",
+        "xtail:",
+        "-1xtail",
+        "catch-up:",
+        "9999999999xtail",
+    ] {
         assert!(text.parse::<ReaderSettings>().is_err(), "{text}");
     }
 }
@@ -122,7 +130,7 @@ fn a_base_rate_is_named_or_a_share_of_what_will_be_measured() {
     assert_eq!(base("auto:50%"), Ok(Base::Auto { share: 0.5 }));
     assert_eq!(base("auto:12.5%").unwrap().per_s(), None);
     let measured = base("auto:50% of 84210/s").unwrap();
-    assert_eq!(measured, Base::Calibrated { share: 0.5, saturation: Rate(84_210.0) });
+    assert_eq!(measured, Base::Measured { share: 0.5, saturation: Rate(84_210.0) });
     assert_eq!(measured.per_s(), Some(42_105.0));
     for text in ["20000/s", "auto:1%", "auto:29%", "auto:33.3%", "auto:1000% of 0.5/s"] {
         let read = base(text).unwrap();

@@ -13,6 +13,7 @@ use runtime::{Instant, now, sleep_until};
 use super::Worker;
 use crate::measure::{Clock, Measurements};
 use crate::outcome::ReaderCounts;
+use crate::plan::Share;
 use crate::record::Value;
 use crate::settings::Pace;
 
@@ -30,14 +31,11 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(pace: Pace, workers_count: u32, measured: Measurements) -> Reader {
-        let rate_per_s = match pace {
-            Pace::Slow(rate) => rate.0 / f64::from(workers_count),
-            Pace::Tail | Pace::CatchUp(_) => f64::INFINITY,
-        };
+    /// One of this pace, which takes so many records per second of all workers' partitions.
+    pub(super) fn new(pace: Pace, rate_per_s: f64, share: Share, measured: Measurements) -> Reader {
         Reader {
             pace,
-            rate_per_s,
+            rate_per_s: rate_per_s / f64::from(share.workers_count),
             began: Cell::new(Instant::FAR_FUTURE),
             counts: RefCell::default(),
             measured: RefCell::new(measured),
@@ -57,7 +55,7 @@ impl Reader {
     pub(super) async fn begin(&self, worker: &Worker) {
         let after = match self.pace {
             Pace::CatchUp(after) => worker.settings.load.times().0 + after.0,
-            Pace::Tail | Pace::Slow(_) => Duration::ZERO,
+            Pace::Tail | Pace::Slow(_) | Pace::SlowOfBase(_) => Duration::ZERO,
         };
         sleep_until(worker.start.get() + after).await;
         self.began.set(now());
@@ -68,7 +66,7 @@ impl Reader {
         let size_max = worker.settings.fetch.size_max.0;
         match self.pace {
             Pace::Tail | Pace::CatchUp(_) => size_max,
-            Pace::Slow(_) => {
+            Pace::Slow(_) | Pace::SlowOfBase(_) => {
                 let record_bytes = worker.settings.records.size.0 as f64;
                 let turn_bytes = self.rate_per_s * SLOW_TURN.as_secs_f64() * record_bytes;
                 let turn_bytes = usize::try_from(crate::units::whole(turn_bytes));

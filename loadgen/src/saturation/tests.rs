@@ -1,4 +1,4 @@
-//! Tests of what is measured; that it is measured needs a broker.
+//! Tests of what is measured; that it is, `loadgen/tests/generator.rs` shows.
 
 use super::*;
 use crate::outcome::testing::outcome;
@@ -6,11 +6,11 @@ use crate::outcome::testing::outcome;
 #[test]
 fn what_is_known_is_not_measured() {
     let mut settings = outcome(0, |_| 0).settings;
-    assert_eq!(calibrate(&settings).unwrap(), None);
+    assert_eq!(measure(&settings).unwrap(), None);
     let Load::Open(open) = &mut settings.load else { unreachable!("it is made so") };
     open.base = "auto:50% of 1000/s".parse().unwrap();
     assert_eq!(open.base_per_s(), 500.0);
-    assert_eq!(calibrate(&settings).unwrap(), None);
+    assert_eq!(measure(&settings).unwrap(), None);
 }
 
 #[test]

@@ -20,7 +20,7 @@ const REQUESTS_IN_FLIGHT_MAX: u32 = 10_000;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Calibration {
+pub struct Saturation {
     /// The settings with their base rate.
     pub settings: Settings,
     /// Why it may be the generator's limit rather than the broker's.
@@ -28,7 +28,7 @@ pub struct Calibration {
 }
 
 /// Measures what the base rate of these settings is a share of; nothing if it is known already.
-pub fn calibrate(settings: &Settings) -> Result<Option<Calibration>, RunError> {
+pub fn measure(settings: &Settings) -> Result<Option<Saturation>, RunError> {
     let Load::Open(open) = &settings.load else { return Ok(None) };
     let Base::Auto { share } = open.base else { return Ok(None) };
     let outcome = run::run(&saturating(settings))?;
@@ -36,8 +36,8 @@ pub fn calibrate(settings: &Settings) -> Result<Option<Calibration>, RunError> {
     if saturation.0 == 0.0 {
         return Err(RunError::NothingTaken { measured: Span(MEASURED) });
     }
-    let open = OpenLoop { base: Base::Calibrated { share, saturation }, ..open.clone() };
-    Ok(Some(Calibration {
+    let open = OpenLoop { base: Base::Measured { share, saturation }, ..open.clone() };
+    Ok(Some(Saturation {
         settings: Settings { load: Load::Open(open), ..settings.clone() },
         client_bound: outcome.verdict().client_bound,
     }))
@@ -46,6 +46,7 @@ pub fn calibrate(settings: &Settings) -> Result<Option<Calibration>, RunError> {
 fn saturating(settings: &Settings) -> Settings {
     let mut settings = settings.clone();
     settings.topics.keep = false;
+    settings.readers.clear();
     settings.load = Load::Closed(ClosedLoop {
         duration: Span(MEASURED),
         warm_up: Span(WARM_UP),
