@@ -27,6 +27,18 @@ impl Failure {
         )
     }
 
+    /// The metadata have the partition, and this core has no replica of it: Kafka's answer makes
+    /// clients ask for the metadata again.
+    pub(crate) fn not_open(partition: TopicPartition) -> Failure {
+        Failure::new(
+            ErrorCode::NotLeaderOrFollower,
+            format_args!(
+                "the log of {partition} is not open: it is about to be, there was no room for it, or \
+                 its topic has just been deleted"
+            ),
+        )
+    }
+
     pub(crate) fn missing_log(partition: TopicPartition) -> Failure {
         Failure::new(
             ErrorCode::KafkaStorageError,

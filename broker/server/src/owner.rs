@@ -64,7 +64,7 @@ impl Owner {
         let found = self.replicas.borrow().get(&partition).cloned();
         found.ok_or_else(|| match self.misses_logs.get() {
             true => Failure::missing_log(partition),
-            false => Failure::unknown_partition(),
+            false => Failure::not_open(partition),
         })
     }
 

@@ -60,18 +60,17 @@ async fn step(peer: &mut Peer, topic: &mut LongTopic, number: GrowthNumber) {
         }
         _ => {
             topic.partitions_count += 1 + some;
-            let is_given = ask(peer, topic, number, topic.partitions_count).await;
-            describe(peer, &topic.name, number).await;
-            // What came by an attempt that failed may not be open yet, for want of room.
-            if is_given {
+            ask(peer, topic, number, topic.partitions_count).await;
+            // What came by an attempt that failed may not be open yet, but it is known.
+            if describe(peer, &topic.name, number).await {
                 use_last(peer, topic).await;
             }
         }
     }
 }
 
-/// Asks for so many partitions until it is known what has become of it. True if they were given.
-async fn ask(peer: &mut Peer, topic: &LongTopic, number: GrowthNumber, count: i32) -> bool {
+/// Asks for so many partitions until it is known what has become of it.
+async fn ask(peer: &mut Peer, topic: &LongTopic, number: GrowthNumber, count: i32) {
     let request = CreatePartitionsRequest {
         topics: vec![CreatePartitionsTopic {
             name: Text::from(topic.name.clone()),
@@ -101,7 +100,7 @@ async fn ask(peer: &mut Peer, topic: &LongTopic, number: GrowthNumber, count: i3
         let facts = &mut history.growth(number).facts;
         facts.pop();
         facts.push(GrowthFact::Asked { count, answer: Some(answer) });
-        return answer.is_ok();
+        return;
     }
 }
 
@@ -165,11 +164,11 @@ async fn use_last(peer: &mut Peer, topic: &LongTopic) {
     context.history.borrow_mut().fetches.push(fetched);
 }
 
-/// A partition that was given is known to everybody.
+/// A partition that is described is known to everybody.
 fn note_unknown(peer: &Peer, what: &str, code: ErrorCode) {
     let is_unknown = matches!(code, ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId);
     if is_unknown || !code.is_retriable() {
-        peer.note_absurd(&format!("{what} at a partition that was given"), code);
+        peer.note_absurd(&format!("{what} at a partition that is described"), code);
     }
 }
 
