@@ -1,17 +1,21 @@
 //! `simulate`: runs seeds and says which invariants they break.
 //!
+//! Several seeds run on all processors, each in a process of its own: what one leaves behind, or dies
+//! of, is not the next one's.
+//!
 //! Exit code 0 if all hold; 1 if one is broken, with the seed and the command that repeats it.
 
 #![forbid(unsafe_code)]
 
+use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::ExitCode;
+use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use clap::Parser;
 use runtime::sim::PlantedBug;
-use simulation::{Counts, Options, Plan, Profile, Violation, run};
+use simulation::{Options, Plan, Profile, Violation, run};
 
 /// Runs a broker under simulated clients and faults.
 #[derive(Parser)]
@@ -20,7 +24,7 @@ struct Cli {
     /// The first seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seeds, one after the other.
+    /// How many seeds.
     #[arg(long, default_value_t = 1)]
     count: u64,
     /// Virtual time with faults, of each.
@@ -70,37 +74,108 @@ fn main() -> ExitCode {
             }
         },
     };
-    let duration = Duration::from_secs(cli.seconds);
+    let is_good = match cli.count {
+        1 => run_one(&cli, bug, &mut out),
+        _ => run_many(&cli),
+    };
+    if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run_one(cli: &Cli, bug: Option<PlantedBug>, out: &mut impl Write) -> bool {
+    let (seed, duration) = (cli.seed, Duration::from_secs(cli.seconds));
     let profile = Profile { duration, operations_min: cli.operations, has_rot: cli.rot };
     let options = Options { profile, bug, facts_of: cli.facts.clone() };
-    let mut sum = Counts::default();
-    let mut failed_count = 0_u64;
-    for seed in cli.seed..cli.seed + cli.count {
-        if cli.plan {
-            let _ = writeln!(out, "{:#?}", Plan::of(seed, &profile));
-        }
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, &options)));
-        let violations = match outcome {
-            Ok(report) => {
-                sum = sum.plus(report.counts);
-                for (at, event) in report.events.iter().filter(|_| cli.events) {
-                    let _ = writeln!(out, "{at} {event}");
-                }
-                let _ = writeln!(out, "seed {seed} trace={:016x} {}", report.trace, report.counts);
-                report.violations
+    if cli.plan {
+        let _ = writeln!(out, "{:#?}", Plan::of(seed, &profile));
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, &options)));
+    let violations = match outcome {
+        Ok(report) => {
+            for (at, event) in report.events.iter().filter(|_| cli.events) {
+                let _ = writeln!(out, "{at} {event}");
             }
-            // What it said is on standard error already.
-            Err(panic) => vec![of_panic(panic.as_ref())],
-        };
-        for violation in &violations {
-            let _ = writeln!(out, "seed {seed}: {violation}");
+            let _ = writeln!(out, "seed {seed} trace={:016x} {}", report.trace, report.counts);
+            report.violations
         }
-        failed_count += u64::from(!violations.is_empty());
+        // What it said is on standard error already.
+        Err(panic) => vec![of_panic(panic.as_ref())],
+    };
+    for violation in &violations {
+        let _ = writeln!(out, "seed {seed}: {violation}");
     }
-    if 1 < cli.count {
-        let _ = writeln!(out, "{} seeds, {failed_count} failed: {sum}", cli.count);
+    violations.is_empty()
+}
+
+/// What several seeds have come to.
+#[derive(Default)]
+struct Sum {
+    failed_count: u64,
+    counts: BTreeMap<String, u64>,
+}
+
+fn run_many(cli: &Cli) -> bool {
+    let mut out = std::io::stdout();
+    let mut running: VecDeque<(u64, std::io::Result<Child>)> = VecDeque::new();
+    let mut sum = Sum::default();
+    let processors_count = runtime::host::processors().len().max(1);
+    let mut seeds = cli.seed..cli.seed + cli.count;
+    loop {
+        while running.len() < processors_count
+            && let Some(seed) = seeds.next()
+        {
+            running.push_back((seed, cli.start(seed)));
+        }
+        let Some((seed, child)) = running.pop_front() else { break };
+        let (is_good, text) = match child.and_then(Child::wait_with_output) {
+            Ok(output) => {
+                let said = [output.stdout, output.stderr].concat();
+                (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+            }
+            Err(error) => (false, format!("seed {seed}: cannot be run: {error}\n")),
+        };
+        let _ = out.write_all(text.as_bytes());
+        sum.add(seed, is_good, &text);
     }
-    if failed_count == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let Sum { failed_count, counts } = sum;
+    let counts = counts.iter().map(|(name, count)| format!(" {name}={count}"));
+    let counts: String = counts.collect();
+    let _ = writeln!(out, "{} seeds, {failed_count} failed:{counts}", cli.count);
+    failed_count == 0
+}
+
+impl Cli {
+    /// A process for one seed of several.
+    fn start(&self, seed: u64) -> std::io::Result<Child> {
+        let mut command = Command::new("/proc/self/exe");
+        for (name, value) in
+            [("--seed", seed), ("--seconds", self.seconds), ("--operations", self.operations)]
+        {
+            command.args([name, &value.to_string()]);
+        }
+        for (name, value) in [("--bug", &self.bug), ("--facts", &self.facts)] {
+            command.args(value.iter().flat_map(|value| [name, value]));
+        }
+        for (name, is_given) in
+            [("--rot", self.rot), ("--plan", self.plan), ("--events", self.events)]
+        {
+            command.args(is_given.then_some(name));
+        }
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+}
+
+impl Sum {
+    fn add(&mut self, seed: u64, is_good: bool, text: &str) {
+        self.failed_count += u64::from(!is_good);
+        let head = format!("seed {seed} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&head)).unwrap_or_default();
+        for (name, value) in line.split_whitespace().filter_map(|word| word.split_once('=')) {
+            // The trace is no count.
+            if let (true, Ok(count)) = (name != "trace", value.parse::<u64>()) {
+                *self.counts.entry(name.to_owned()).or_default() += count;
+            }
+        }
+    }
 }
 
 /// An assertion of the broker's code, or of the machine that watches over its buffers.

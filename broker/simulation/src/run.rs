@@ -55,27 +55,6 @@ pub struct Counts {
     pub virtual_ms: u64,
 }
 
-impl Counts {
-    /// The sum of two runs.
-    #[must_use]
-    pub fn plus(self, other: Counts) -> Counts {
-        Counts {
-            crashes: self.crashes + other.crashes,
-            client_crashes: self.client_crashes + other.client_crashes,
-            lost_writes: self.lost_writes + other.lost_writes,
-            disk_errors: self.disk_errors + other.disk_errors,
-            resets: self.resets + other.resets,
-            starts: self.starts + other.starts,
-            operations: self.operations + other.operations,
-            incremental_fetches: self.incremental_fetches + other.incremental_fetches,
-            epoch_ends: self.epoch_ends + other.epoch_ends,
-            grown: self.grown + other.grown,
-            acknowledged: self.acknowledged + other.acknowledged,
-            virtual_ms: self.virtual_ms + other.virtual_ms,
-        }
-    }
-}
-
 impl std::fmt::Display for Counts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Counts {
