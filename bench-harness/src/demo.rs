@@ -13,14 +13,10 @@ use std::time::Duration;
 
 use loadgen::folder::{self, FolderError, Numbers};
 use loadgen::outcome::Outcome;
-use loadgen::plan::KeyDistribution;
 use loadgen::profile::{Profile, ProfileError};
-use loadgen::record::Payload;
 use loadgen::run::RunError;
 use loadgen::schedule::Arrivals;
-use loadgen::settings::{
-    Acks, Base, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
-};
+use loadgen::settings::{Acks, Base, Load, OpenLoop, RecordSettings, Settings, TopicSettings};
 use serde::Serialize;
 use tuning::Facts;
 
@@ -190,49 +186,21 @@ impl Demo {
         // Kafka's default is never to flush; a demonstration says which it is.
         let flush_messages = if self.is_durable { "1" } else { "9223372036854775807" };
         let configs = [("flush.messages".to_owned(), flush_messages.to_owned())];
+        let load = Load::Open(OpenLoop {
+            base: Base::Rate(self.base),
+            duration: self.duration,
+            warm_up: Span(self.duration.0.min(Duration::from_secs(1))),
+            arrivals: Arrivals::Poisson,
+            ..OpenLoop::usual(Profile::find("black-friday")?)
+        });
+        let configs = BTreeMap::from(configs);
         Ok(Settings {
-            bootstrap: vec![address.to_owned()],
             acks,
-            idempotent: false,
             connections: 2,
-            consumers: 1,
-            readers: Vec::new(),
             processors: placement.client.clone(),
-            seed: 1,
-            interval: Span(Duration::from_millis(100)),
-            drain_max: Span(Duration::from_secs(10)),
-            fail_if: vec![],
-            topics: TopicSettings {
-                existing: None,
-                count: 1,
-                partitions: 4,
-                replication_factor: 1,
-                keep: false,
-                configs: BTreeMap::from(configs),
-            },
-            records: RecordSettings {
-                size: self.record_size,
-                payload: Payload::Random,
-                keys: 10_000,
-                key_distribution: KeyDistribution::Uniform,
-                hot_key: 0.0,
-                batch_records_max: 10_000,
-                batch_size_max: Size(1_000_000),
-            },
-            fetch: FetchSettings {
-                when: Consume::During,
-                wait_max: Span(Duration::from_millis(500)),
-                size_min: Size(1),
-                size_max: Size(1 << 20),
-            },
-            load: Load::Open(OpenLoop {
-                base: Base::Rate(self.base),
-                duration: self.duration,
-                warm_up: Span(self.duration.0.min(Duration::from_secs(1))),
-                arrivals: Arrivals::Poisson,
-                linger: Span(Duration::from_millis(1)),
-                profile: Profile::find("black-friday")?,
-            }),
+            topics: TopicSettings { configs, ..TopicSettings::default() },
+            records: RecordSettings { size: self.record_size, ..RecordSettings::default() },
+            ..Settings::usual(address, load)
         })
     }
 }

@@ -156,18 +156,7 @@ impl fmt::Display for BatchShape {
     }
 }
 
-impl TryFrom<String> for BatchShape {
-    type Error = String;
-    fn try_from(text: String) -> Result<BatchShape, String> {
-        text.parse()
-    }
-}
-
-impl From<BatchShape> for String {
-    fn from(shape: BatchShape) -> String {
-        shape.to_string()
-    }
-}
+loadgen::serde_as_text!(BatchShape);
 
 /// Why there is no scenario.
 #[derive(Debug, thiserror::Error)]

@@ -6,17 +6,13 @@ use std::time::{Duration, SystemTime};
 use loadgen::ledger::Counts;
 use loadgen::measure::{Clock, Measurements};
 use loadgen::outcome::{Outcome, WorkerCpu};
-use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
-use loadgen::record::Payload;
 use loadgen::schedule::Arrivals;
-use loadgen::settings::{
-    Acks, Base, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
-};
+use loadgen::settings::{Acks, Base, Load, OpenLoop, RecordSettings, Settings};
 use tuning::Facts;
 
 use crate::sample::{DiskCounters, HostCpu, JournalCounters, Sample, Samples};
-use crate::units::{Rate, Size, Span};
+use crate::units::{Rate, Span};
 
 const MS: u64 = 1_000_000;
 const RECORDS: u64 = 20_000;
@@ -89,50 +85,16 @@ pub(crate) fn outcome(acks: Acks, missing: u64) -> Outcome {
 }
 
 fn settings(acks: Acks) -> Settings {
-    Settings {
-        bootstrap: vec!["127.0.0.1:9092".to_owned()],
-        acks,
-        idempotent: false,
-        connections: 1,
-        consumers: 1,
-        readers: Vec::new(),
-        processors: vec![0],
-        seed: 1,
-        interval: Span(Duration::from_millis(100)),
-        drain_max: Span(Duration::from_secs(1)),
-        fail_if: vec![],
-        topics: TopicSettings {
-            existing: None,
-            count: 1,
-            partitions: 4,
-            replication_factor: 1,
-            keep: false,
-            configs: BTreeMap::new(),
-        },
-        records: RecordSettings {
-            size: Size(1024),
-            payload: Payload::Random,
-            keys: 100,
-            key_distribution: KeyDistribution::Uniform,
-            hot_key: 0.0,
-            batch_records_max: 100,
-            batch_size_max: Size(100_000),
-        },
-        fetch: FetchSettings {
-            when: Consume::During,
-            wait_max: Span(Duration::ZERO),
-            size_min: Size(1),
-            size_max: Size(1 << 20),
-        },
-        load: Load::Open(OpenLoop {
-            base: Base::Rate(Rate(3_000.0)),
-            duration: Span(Duration::from_secs(2)),
-            warm_up: Span(Duration::ZERO),
-            arrivals: Arrivals::Poisson,
-            linger: Span(Duration::from_millis(1)),
-            profile: Profile::find("black-friday").unwrap(),
-        }),
-    }
+    let load = Load::Open(OpenLoop {
+        base: Base::Rate(Rate(3_000.0)),
+        duration: Span(Duration::from_secs(2)),
+        warm_up: Span(Duration::ZERO),
+        arrivals: Arrivals::Poisson,
+        ..OpenLoop::usual(Profile::find("black-friday").unwrap())
+    });
+    let settings = Settings::usual("127.0.0.1:9092", load);
+    let records = RecordSettings { keys: 100, ..settings.records };
+    Settings { acks, processors: vec![0], records, ..settings }
 }
 
 /// A broker that uses a quarter of a processor and flushes the disk a thousand times a second,

@@ -6,7 +6,6 @@
 //! Guarantees: the same settings are used as for a run, but for where it goes. Does not know:
 //! brokers.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -15,7 +14,6 @@ use crate::measure::{Clock, Summary};
 use crate::outcome::Outcome;
 use crate::profile::{Profile, ProfileError};
 use crate::run::{self, RunError};
-use crate::schedule::Arrivals;
 use crate::settings::{
     Acks, Base, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings,
     TopicSettings,
@@ -55,34 +53,16 @@ impl CalibrationSettings {
     /// A run of this load against a sink.
     fn run(&self, sink: &Sink, load: Load) -> Result<Outcome, RunError> {
         run::run(&Settings {
-            bootstrap: vec![sink.address().to_string()],
             acks: self.acks,
             idempotent: self.idempotent,
             connections: self.connections,
-            consumers: 1,
-            readers: Vec::new(),
             processors: self.processors.clone(),
-            seed: 1,
-            interval: Span(Duration::from_millis(100)),
             drain_max: Span(Duration::from_secs(2)),
-            topics: TopicSettings {
-                existing: None,
-                count: 1,
-                partitions: self.partitions,
-                replication_factor: 1,
-                keep: false,
-                configs: BTreeMap::new(),
-            },
+            topics: TopicSettings { partitions: self.partitions, ..TopicSettings::default() },
             records: self.records.clone(),
             // There is nothing to be read back.
-            fetch: FetchSettings {
-                when: Consume::After,
-                wait_max: Span(Duration::ZERO),
-                size_min: Size(1),
-                size_max: Size(1 << 20),
-            },
-            fail_if: Vec::new(),
-            load,
+            fetch: FetchSettings { when: Consume::After, ..FetchSettings::default() },
+            ..Settings::usual(sink.address().to_string(), load)
         })
     }
 
@@ -96,9 +76,8 @@ impl CalibrationSettings {
             base: Base::Rate(Rate(rate_per_s)),
             duration: Span(duration),
             warm_up: Span(WARM_UP),
-            arrivals: Arrivals::Even,
             linger: self.linger,
-            profile: Profile::find("steady")?,
+            ..OpenLoop::usual(Profile::find("steady")?)
         });
         Ok(self.run(sink, load)?)
     }

@@ -145,19 +145,7 @@ impl fmt::Display for Side {
     }
 }
 
-impl TryFrom<String> for Condition {
-    type Error = ConditionError;
-
-    fn try_from(text: String) -> Result<Condition, ConditionError> {
-        text.parse()
-    }
-}
-
-impl From<Condition> for String {
-    fn from(condition: Condition) -> String {
-        condition.to_string()
-    }
-}
+crate::serde_as_text!(Condition);
 
 impl At {
     fn name(self) -> &'static str {

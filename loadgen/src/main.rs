@@ -334,12 +334,8 @@ impl CalibrateArgs {
             processors: self.processors,
             records: RecordSettings {
                 size: self.record_size,
-                payload: Payload::Random,
-                keys: 10_000,
-                key_distribution: KeyDistribution::Uniform,
-                hot_key: 0.0,
-                batch_records_max: 10_000,
                 batch_size_max: self.batch_size_max,
+                ..RecordSettings::default()
             },
             linger: self.linger,
             sink_processor: self.sink_processor,

@@ -5,6 +5,7 @@
 
 mod base;
 mod choice;
+mod usual;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -179,19 +180,7 @@ impl fmt::Display for ReaderSettings {
     }
 }
 
-impl TryFrom<String> for ReaderSettings {
-    type Error = UnitError;
-
-    fn try_from(text: String) -> Result<ReaderSettings, UnitError> {
-        text.parse()
-    }
-}
-
-impl From<ReaderSettings> for String {
-    fn from(settings: ReaderSettings) -> String {
-        settings.to_string()
-    }
-}
+crate::serde_as_text!(ReaderSettings);
 
 /// What a producer waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -130,11 +130,15 @@ impl Size {
     }
 }
 
-macro_rules! text_of {
-    ($($type:ident),*) => {$(
+/// Makes serde write a type as text, as [`fmt::Display`] does, and read it as [`FromStr`] does; for
+/// `#[serde(try_from = "String", into = "String")]`.
+#[macro_export]
+macro_rules! serde_as_text {
+    ($($type:ty),*) => {$(
         impl TryFrom<String> for $type {
-            type Error = UnitError;
-            fn try_from(text: String) -> Result<$type, UnitError> {
+            type Error = <$type as std::str::FromStr>::Err;
+
+            fn try_from(text: String) -> Result<$type, Self::Error> {
                 text.parse()
             }
         }
@@ -147,7 +151,7 @@ macro_rules! text_of {
     )*};
 }
 
-text_of!(Span, Rate, Size);
+serde_as_text!(Span, Rate, Size);
 
 /// The whole part of a number that is known to be positive and to fit.
 pub fn whole(number: f64) -> u64 {

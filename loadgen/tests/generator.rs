@@ -7,13 +7,8 @@ use std::time::Duration;
 
 use loadgen::measure::Clock;
 use loadgen::outcome::Outcome;
-use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
-use loadgen::record::Payload;
-use loadgen::schedule::Arrivals;
-use loadgen::settings::{
-    Acks, Base, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
-};
+use loadgen::settings::{Acks, Base, Load, OpenLoop, RecordSettings, Settings};
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
 use loadgen::units::{Rate, Size, Span};
 
@@ -23,49 +18,15 @@ fn sink(faults: Faults) -> Sink {
 }
 
 fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
+    let load = Load::Open(OpenLoop {
+        base: Base::Rate(Rate(rate_per_s)),
+        duration: Span(Duration::from_secs(seconds)),
+        ..OpenLoop::usual(Profile::find("steady").unwrap())
+    });
     Settings {
-        bootstrap: vec![sink.address().to_string()],
         acks: Acks::Leader,
-        idempotent: false,
-        connections: 1,
-        consumers: 1,
-        readers: Vec::new(),
-        processors: vec![],
-        seed: 1,
-        interval: Span(Duration::from_millis(100)),
-        drain_max: Span(Duration::from_secs(10)),
-        topics: TopicSettings {
-            existing: None,
-            count: 1,
-            partitions: 4,
-            replication_factor: 1,
-            keep: false,
-            configs: BTreeMap::new(),
-        },
-        records: RecordSettings {
-            size: Size(100),
-            payload: Payload::Random,
-            keys: 50,
-            key_distribution: KeyDistribution::Uniform,
-            hot_key: 0.0,
-            batch_records_max: 10_000,
-            batch_size_max: Size(1_000_000),
-        },
-        fetch: FetchSettings {
-            when: Consume::During,
-            wait_max: Span(Duration::from_millis(500)),
-            size_min: Size(1),
-            size_max: Size(1 << 20),
-        },
-        fail_if: Vec::new(),
-        load: Load::Open(OpenLoop {
-            base: Base::Rate(Rate(rate_per_s)),
-            duration: Span(Duration::from_secs(seconds)),
-            warm_up: Span(Duration::from_secs(1)),
-            arrivals: Arrivals::Even,
-            linger: Span(Duration::from_millis(1)),
-            profile: Profile::find("steady").unwrap(),
-        }),
+        records: RecordSettings { size: Size(100), keys: 50, ..RecordSettings::default() },
+        ..Settings::usual(sink.address().to_string(), load)
     }
 }
 

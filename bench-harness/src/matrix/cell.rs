@@ -7,9 +7,7 @@ use loadgen::folder::Numbers;
 use loadgen::in_full;
 use loadgen::measure::{Clock, Summary};
 use loadgen::outcome::Outcome;
-use loadgen::plan::KeyDistribution;
 use loadgen::profile::Profile;
-use loadgen::record::Payload;
 use loadgen::run::RunError;
 use loadgen::schedule::Arrivals;
 use loadgen::settings::{
@@ -282,41 +280,23 @@ impl Cell {
             }
         };
         Settings {
-            bootstrap: vec![address.to_owned()],
             acks: self.acks,
-            idempotent: false,
             connections: self.connections,
-            consumers: 1,
-            readers: Vec::new(),
             processors: placement.client.clone(),
-            seed: 1,
-            interval: Span(Duration::from_millis(100)),
             drain_max: Span(Duration::from_secs(15)),
-            fail_if: vec![],
             topics: TopicSettings {
-                existing: None,
-                count: 1,
                 partitions: self.partitions,
-                replication_factor: 1,
-                keep: false,
                 configs: self.durability.configs(),
+                ..TopicSettings::default()
             },
             records: RecordSettings {
                 size: self.record_size,
-                payload: Payload::Random,
-                keys: 10_000,
-                key_distribution: KeyDistribution::Uniform,
-                hot_key: 0.0,
                 batch_records_max,
                 batch_size_max,
+                ..RecordSettings::default()
             },
-            fetch: FetchSettings {
-                when,
-                wait_max: Span(Duration::from_millis(500)),
-                size_min: Size(1),
-                size_max: Size(1 << 20),
-            },
-            load,
+            fetch: FetchSettings { when, ..FetchSettings::default() },
+            ..Settings::usual(address, load)
         }
     }
 }

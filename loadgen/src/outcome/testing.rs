@@ -1,13 +1,8 @@
 //! Outcomes made by hand, for tests.
 
 use super::*;
-use crate::plan::KeyDistribution;
 use crate::profile::Profile;
-use crate::record::Payload;
-use crate::schedule::Arrivals;
-use crate::settings::{
-    Acks, Base, Consume, FetchSettings, OpenLoop, RecordSettings, TopicSettings,
-};
+use crate::settings::{Base, OpenLoop, RecordSettings};
 use crate::units::{Rate, Size, Span};
 
 pub(crate) const MS: u64 = 1_000_000;
@@ -41,48 +36,14 @@ pub(crate) fn outcome(lateness_ns: u64, cpu_ns: fn(usize) -> u64) -> Outcome {
 }
 
 fn settings() -> Settings {
-    Settings {
-        bootstrap: vec![],
-        acks: Acks::All,
-        idempotent: false,
-        connections: 1,
-        consumers: 1,
-        readers: Vec::new(),
-        processors: vec![],
-        seed: 1,
-        fail_if: vec![],
-        interval: Span(Duration::from_millis(100)),
-        drain_max: Span(Duration::from_secs(1)),
-        topics: TopicSettings {
-            existing: None,
-            count: 1,
-            partitions: 1,
-            replication_factor: 1,
-            keep: false,
-            configs: BTreeMap::new(),
-        },
-        records: RecordSettings {
-            size: Size(1000),
-            payload: Payload::Random,
-            keys: 1,
-            key_distribution: KeyDistribution::Uniform,
-            hot_key: 0.0,
-            batch_records_max: 1,
-            batch_size_max: Size(10_000),
-        },
-        fetch: FetchSettings {
-            when: Consume::During,
-            wait_max: Span(Duration::ZERO),
-            size_min: Size(1),
-            size_max: Size(1),
-        },
-        load: Load::Open(OpenLoop {
-            base: Base::Rate(Rate(500.0)),
-            duration: Span(Duration::from_secs(2)),
-            warm_up: Span(Duration::ZERO),
-            arrivals: Arrivals::Even,
-            linger: Span(Duration::ZERO),
-            profile: Profile::find("steady").unwrap(),
-        }),
-    }
+    let load = Load::Open(OpenLoop {
+        base: Base::Rate(Rate(500.0)),
+        duration: Span(Duration::from_secs(2)),
+        warm_up: Span(Duration::ZERO),
+        linger: Span(Duration::ZERO),
+        ..OpenLoop::usual(Profile::find("steady").unwrap())
+    });
+    let settings = Settings::usual("", load);
+    let records = RecordSettings { size: Size(1000), keys: 1, ..settings.records };
+    Settings { records, ..settings }
 }

@@ -61,19 +61,7 @@ impl fmt::Display for KeyDistribution {
     }
 }
 
-impl TryFrom<String> for KeyDistribution {
-    type Error = KeyDistributionError;
-
-    fn try_from(text: String) -> Result<KeyDistribution, KeyDistributionError> {
-        text.parse()
-    }
-}
-
-impl From<KeyDistribution> for String {
-    fn from(distribution: KeyDistribution) -> String {
-        distribution.to_string()
-    }
-}
+crate::serde_as_text!(KeyDistribution);
 
 /// Draws keys.
 pub(super) enum Keys {

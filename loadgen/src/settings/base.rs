@@ -90,16 +90,4 @@ impl fmt::Display for Base {
     }
 }
 
-impl TryFrom<String> for Base {
-    type Error = BaseError;
-
-    fn try_from(text: String) -> Result<Base, BaseError> {
-        text.parse()
-    }
-}
-
-impl From<Base> for String {
-    fn from(base: Base) -> String {
-        base.to_string()
-    }
-}
+crate::serde_as_text!(Base);

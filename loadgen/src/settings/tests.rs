@@ -4,49 +4,16 @@ use super::*;
 use crate::units::Rate;
 
 fn settings() -> Settings {
+    let load = Load::Open(OpenLoop {
+        warm_up: Span(Duration::ZERO),
+        ..OpenLoop::usual(Profile::find("black-friday").unwrap())
+    });
+    let configs = BTreeMap::from([("flush.messages".to_owned(), "1".to_owned())]);
     Settings {
-        bootstrap: vec!["127.0.0.1:9092".to_owned()],
-        acks: Acks::All,
-        idempotent: false,
-        connections: 1,
-        consumers: 1,
-        readers: Vec::new(),
-        processors: vec![],
-        seed: 1,
         fail_if: vec!["p99>5ms".parse().unwrap()],
-        interval: Span(Duration::from_millis(100)),
-        drain_max: Span(Duration::from_secs(10)),
-        topics: TopicSettings {
-            existing: None,
-            count: 1,
-            partitions: 4,
-            replication_factor: 1,
-            keep: false,
-            configs: BTreeMap::from([("flush.messages".to_owned(), "1".to_owned())]),
-        },
-        records: RecordSettings {
-            size: Size(1024),
-            payload: Payload::Random,
-            keys: 1000,
-            key_distribution: KeyDistribution::Uniform,
-            hot_key: 0.0,
-            batch_records_max: 10_000,
-            batch_size_max: Size(1_000_000),
-        },
-        fetch: FetchSettings {
-            when: Consume::During,
-            wait_max: Span(Duration::from_millis(500)),
-            size_min: Size(1),
-            size_max: Size(1 << 20),
-        },
-        load: Load::Open(OpenLoop {
-            base: Base::Rate(Rate(2000.0)),
-            duration: Span(Duration::from_secs(20)),
-            warm_up: Span(Duration::ZERO),
-            arrivals: Arrivals::Even,
-            linger: Span(Duration::from_millis(1)),
-            profile: Profile::find("black-friday").unwrap(),
-        }),
+        topics: TopicSettings { configs, ..TopicSettings::default() },
+        records: RecordSettings { keys: 1000, ..RecordSettings::default() },
+        ..Settings::usual("127.0.0.1:9092", load)
     }
 }
 
