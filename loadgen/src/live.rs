@@ -6,8 +6,8 @@
 //! Guarantees: a worker waits for nobody but the copying of one glance. Does not know: terminals.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::time::Duration;
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::measure::{Clock, Histogram, Interval, Tally, add, histogram};
 
@@ -24,10 +24,14 @@ const SETTLED: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Live {
     state: Mutex<State>,
+    /// Told when the run begins, and when it is over.
+    turned: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    /// When the measured time begins, on the host's monotonic clock.
+    measured_from_ns: Option<u64>,
     interval: Duration,
     /// Sums over all workers, by interval of the measured time.
     tallies: Vec<Tally>,
@@ -134,8 +138,29 @@ impl Live {
         }
     }
 
+    pub(crate) fn note_start(&self, measured_from_ns: u64) {
+        self.state.lock().expect("nobody panics with it").measured_from_ns = Some(measured_from_ns);
+        self.turned.notify_all();
+    }
+
     pub(crate) fn note_end(&self) {
         self.state.lock().expect("nobody panics with it").is_over = true;
+        self.turned.notify_all();
+    }
+
+    /// Waits until it is known when the measured time begins, and says when: on the host's monotonic
+    /// clock, in nanoseconds. None if the run was over, or had not begun after so long.
+    pub fn wait_for_start(&self, wait_max: Duration) -> Option<u64> {
+        let until = Instant::now() + wait_max;
+        let mut state = self.state.lock().expect("nobody panics with it");
+        loop {
+            if state.measured_from_ns.is_some() || state.is_over {
+                return state.measured_from_ns;
+            }
+            let left = until.checked_duration_since(Instant::now())?;
+            let waited = self.turned.wait_timeout(state, left);
+            state = waited.expect("nobody panics with it").0;
+        }
     }
 
     /// How many intervals after its own an interval counts as settled.

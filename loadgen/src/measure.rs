@@ -7,6 +7,7 @@
 //! Guarantees: histograms are added, percentiles never averaged: there is no function that could.
 //! A percentile without enough samples beyond it is refused. Does not know: where times come from.
 
+mod stored;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -155,13 +156,14 @@ impl Interval {
 }
 
 /// The intervals of a run. Time is counted in nanoseconds since the start of its warm-up.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Measurements {
     measured_from_ns: u64,
     measured_to_ns: u64,
     interval_ns: u64,
     intervals: Vec<Interval>,
     /// Of all intervals together.
+    #[serde(skip)]
     total: Tally,
 }
 

@@ -18,7 +18,7 @@ pub const LATENESS_SHARE_MAX: f64 = 0.10;
 const CPU_SHARE_MAX: f64 = 0.80;
 
 /// What came of a run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outcome {
     pub settings: Settings,
     /// Number of the run, which all its records carry.
@@ -41,7 +41,7 @@ pub struct Outcome {
 }
 
 /// What a consumer has read that does nothing but read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReaderOutcome {
     pub settings: ReaderSettings,
     pub counts: ReaderCounts,

@@ -115,6 +115,8 @@ pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError
     };
     let (worker, lanes, positions) = prepared?;
     worker.start.set(start);
+    let (warm_up, _) = worker.settings.load.times();
+    live.note_start((start + warm_up).as_nanos());
     let worker = Rc::new(worker);
     spawn(tick(worker.clone(), live));
     let during = worker.settings.fetch.when == Consume::During;

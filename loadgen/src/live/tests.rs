@@ -74,3 +74,20 @@ fn a_run_that_has_not_begun_can_be_looked_at() {
     let glance = Live::new().glance();
     assert_eq!((glance.elapsed, glance.heat.len()), (Duration::ZERO, 0));
 }
+
+#[test]
+fn whoever_waits_is_told_of_the_start_or_that_there_is_none() {
+    let live = Live::new();
+    assert_eq!(live.wait_for_start(Duration::from_millis(1)), None);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| live.wait_for_start(Duration::from_secs(20)));
+        live.note_start(17);
+        assert_eq!(waiting.join().unwrap(), Some(17));
+    });
+    let failed = Live::new();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| failed.wait_for_start(Duration::from_secs(20)));
+        failed.note_end();
+        assert_eq!(waiting.join().unwrap(), None);
+    });
+}

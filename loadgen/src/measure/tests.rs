@@ -80,3 +80,28 @@ fn a_percentile_without_samples_enough_is_refused() {
     assert_eq!(QUANTILES.map(|(_, value)| samples_min(value)), [20.0, 100.0, 1e3, 1e4, 1e5]);
     assert_eq!(Summary::of(&super::histogram::<u64>()).quantiles(), [None; 5]);
 }
+
+#[test]
+fn what_is_kept_in_a_file_is_read_back_whole() {
+    let mut measured = measurements();
+    for n in 0..1000 {
+        let intended_ns = 1000 * MS + n * MS;
+        measured.record(Clock::Response, intended_ns, n * MS + 1);
+        measured.record(Clock::EndToEnd, intended_ns, 70_000 * MS);
+        measured.count(intended_ns, |tally| tally.offered += 1);
+    }
+    let text = serde_json::to_string(&measured).unwrap();
+    let mut read: Measurements = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.tally(), measured.tally());
+    assert_eq!(read.windows(1).count(), measured.windows(1).count());
+    for clock in Clock::ALL {
+        assert_eq!(read.total(clock), measured.total(clock));
+    }
+    // And it can go on, also beyond what its histograms held.
+    read.record(Clock::Response, 1000 * MS, 700_000 * MS);
+    assert_eq!(read.total(Clock::Response).len(), 1001);
+    let refused = serde_json::from_str::<Measurements>(
+        &text.replace("\"interval_ns\":100000000", "\"interval_ns\":0"),
+    );
+    assert!(refused.unwrap_err().to_string().contains("need an interval"));
+}
