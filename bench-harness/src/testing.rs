@@ -11,7 +11,10 @@ use loadgen::schedule::Arrivals;
 use loadgen::settings::{Acks, Base, Load, OpenLoop, RecordSettings, Settings};
 use tuning::Facts;
 
-use crate::sample::{DiskCounters, HostCpu, JournalCounters, Sample, Samples};
+use crate::sample::{
+    DiskCounters, HostCpu, JournalCounters, PageCache, ProcessTimes, ProcessorTimes, Sample,
+    Samples, SwitchCounters,
+};
 use crate::units::{Rate, Span};
 
 const MS: u64 = 1_000_000;
@@ -97,15 +100,41 @@ fn settings(acks: Acks) -> Settings {
     Settings { acks, processors: vec![0], records, ..settings }
 }
 
-/// A broker that uses a quarter of a processor and flushes the disk a thousand times a second,
-/// over the time of [`outcome`].
+/// A broker that uses a quarter of a processor, a fifth of that in the kernel, and flushes the disk
+/// a thousand times a second, for half a millisecond each, over the time of [`outcome`].
 pub(crate) fn samples() -> Samples {
+    let processor = |processor, n| ProcessorTimes {
+        processor,
+        total: 10 * n,
+        user: 3 * n,
+        kernel: 2 * n,
+        steal: 0,
+    };
     let sample = |n: u64| Sample {
         at_ns: 10_000 * MS + n * 100 * MS,
         cpu_ns: n * 25 * MS,
+        times: ProcessTimes { user_ns: n * 20 * MS, kernel_ns: n * 5 * MS },
         resident_bytes: 50_000_000,
-        disk: DiskCounters { writes: 200 * n, written_bytes: 409_600 * n, flushes: 100 * n },
+        anonymous_bytes: 40_000_000,
+        file_bytes: 10_000_000,
+        group_bytes: None,
+        switches: Some(SwitchCounters { voluntary: 300 * n, involuntary: 20 * n }),
+        page_cache: PageCache {
+            cached_bytes: 900_000_000,
+            dirty_bytes: 3_000_000,
+            writeback_bytes: 0,
+        },
+        disk: DiskCounters {
+            writes: 200 * n,
+            written_bytes: 409_600 * n,
+            write_ms: 20 * n,
+            flushes: 100 * n,
+            flush_ms: 50 * n,
+            busy_ms: 60 * n,
+            ..DiskCounters::default()
+        },
         host: HostCpu { total: 20 * n, idle: 10 * n, steal: 0 },
+        processors: vec![processor(0, n), processor(1, n)],
         journal: Some(journal(n)),
     };
     Samples { samples: (0..=20).map(sample).collect() }
