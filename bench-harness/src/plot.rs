@@ -4,12 +4,16 @@
 //! of them, and lines also by their dashes. Does not know: what is shown.
 
 mod axis;
+mod frame;
 mod chart;
 mod dots;
+mod heat;
 
 pub use axis::{Axis, Scale, nines};
-pub use chart::{Band, Chart, Line};
+pub use chart::{Annotations, Band, Chart, Line, Spread, SpreadPoint, Zone};
 pub use dots::{Dot, DotChart, DotRow};
+pub use frame::Marker;
+pub use heat::{HeatColumn, HeatMap, Panel};
 
 /// A drawing with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +102,18 @@ fn at(number: f64) -> String {
 /// The width of a text in the font that is used, about.
 fn text_width(text: &str) -> f64 {
     text.chars().count() as f64 * 6.1
+}
+
+/// The name of the hatching; the same in every picture, as it is the same hatching.
+const HATCH: &str = "hatch";
+
+/// Defines the hatching, for pictures with something to hatch.
+fn hatch() -> String {
+    format!(
+        "<defs><pattern id=\"{HATCH}\" width=\"7\" height=\"7\" patternUnits=\"userSpaceOnUse\" \
+         patternTransform=\"rotate(45)\"><path d=\"M0 0V7\" stroke=\"{FRAME}\" stroke-width=\"2.4\"/>\
+         </pattern></defs>"
+    )
 }
 
 /// The beginning of a picture.

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Axis, Color, Dash, FRAME, GRID, Picture, at, escape, legend, open};
+use super::frame::{Frame, Marker, put_title, put_words};
+use super::{Axis, Color, Dash, HATCH, Picture, at, escape, hatch, legend, open, text_width};
 
 /// A chart of lines.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +51,39 @@ pub struct Band {
     pub name: String,
 }
 
+/// What a chart may have besides its lines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Annotations {
+    pub zones: Vec<Zone>,
+    pub markers: Vec<Marker>,
+    pub spreads: Vec<Spread>,
+}
+
+/// A part of the horizontal axis that is hatched, because it does not count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zone {
+    pub from: f64,
+    pub to: f64,
+    pub label: String,
+}
+
+/// Points, each with a bar from the lowest to the highest of what it stands for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spread {
+    /// What the legend calls it; without a name it is left out there.
+    pub name: String,
+    pub color: Color,
+    pub points: Vec<SpreadPoint>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SpreadPoint {
+    pub x: f64,
+    pub y: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 24.0;
 const TOP: f64 = 42.0;
@@ -57,151 +91,103 @@ const BOTTOM: f64 = 38.0;
 
 impl Chart {
     pub fn picture(&self) -> Picture {
-        Picture { title: self.title.clone(), svg: self.svg() }
+        self.picture_with(&Annotations::default())
     }
 
-    fn svg(&self) -> String {
+    /// With zones behind the lines, and points and markers over them.
+    pub fn picture_with(&self, annotations: &Annotations) -> Picture {
+        Picture { title: self.title.clone(), svg: self.svg(annotations) }
+    }
+
+    fn svg(&self, annotations: &Annotations) -> String {
+        let frame = self.frame();
         let mut svg = open(self.width, self.height, &self.title);
-        let _ = write!(
-            svg,
-            "<text x=\"{}\" y=\"14\" font-size=\"13\" font-weight=\"600\">{}</text>",
-            at(LEFT),
-            escape(&self.title)
-        );
+        put_title(&mut svg, LEFT, &self.title);
         self.draw_bands(&mut svg);
-        self.draw_grid(&mut svg);
+        frame.draw_rows(&mut svg);
+        frame.draw_columns(&mut svg);
+        draw_zones(&mut svg, &frame, &annotations.zones);
+        frame.draw_names_of_columns(&mut svg);
+        frame.draw_sides(&mut svg);
+        frame.draw_name_of_rows(&mut svg);
         for line in &self.lines {
-            self.draw_line(&mut svg, line);
+            frame.draw_line(&mut svg, line);
         }
-        let named = self.lines.iter().filter(|line| !line.name.is_empty());
-        let entries: Vec<_> =
-            named.map(|line| (line.name.as_str(), line.color, line.dash)).collect();
-        svg.push_str(&legend(&entries, LEFT, 32.0));
+        for spread in &annotations.spreads {
+            draw_spread(&mut svg, &frame, spread);
+        }
+        for zone in &annotations.zones {
+            put_label(&mut svg, &frame, zone);
+        }
+        frame.draw_markers(&mut svg, &annotations.markers, TOP);
+        let lines = self.lines.iter().map(|line| (line.name.as_str(), line.color, line.dash));
+        let spreads = annotations.spreads.iter();
+        let spreads = spreads.map(|it| (it.name.as_str(), it.color, Dash::Points));
+        let named = lines.chain(spreads).filter(|(name, ..)| !name.is_empty());
+        svg.push_str(&legend(&named.collect::<Vec<_>>(), LEFT, 32.0));
         svg.push_str("</svg>");
         svg
     }
 
-    fn bottom(&self) -> f64 {
-        self.height - BOTTOM
-    }
-
-    fn right(&self) -> f64 {
-        self.width - RIGHT
-    }
-
-    fn x_of(&self, value: f64) -> f64 {
-        LEFT + self.x.place(value).clamp(0.0, 1.0) * (self.right() - LEFT)
-    }
-
-    fn y_of(&self, value: f64) -> f64 {
-        self.bottom() - self.y.place(value).clamp(0.0, 1.0) * (self.bottom() - TOP)
+    fn frame(&self) -> Frame<'_> {
+        let (right, bottom) = (self.width - RIGHT, self.height - BOTTOM);
+        Frame { x: &self.x, y: &self.y, left: LEFT, top: TOP, right, bottom }
     }
 
     fn draw_bands(&self, svg: &mut String) {
         for (index, band) in self.bands.iter().enumerate() {
-            let (from, to) = (self.x_of(band.from), self.x_of(band.to));
-            let height = at(self.bottom() - TOP);
-            let (x, width, top) = (at(from), at(to - from), at(TOP));
             let fill = if index % 2 == 1 { "#f1f4f7" } else { "#ffffff" };
-            let _ = write!(
-                svg,
-                "<rect x=\"{x}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"{fill}\"><title>{}</title></rect>",
-                escape(&band.name)
-            );
+            let rect = rect(&self.frame(), band.from, band.to, fill);
+            let _ = write!(svg, "{rect}><title>{}</title></rect>", escape(&band.name));
         }
     }
+}
 
-    fn draw_grid(&self, svg: &mut String) {
-        for (value, name) in &self.y.ticks {
-            let y = self.y_of(*value);
-            let _ = write!(
-                svg,
-                "<path d=\"M{} {}H{}\" stroke=\"{GRID}\"/><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-                at(LEFT),
-                at(y),
-                at(self.right()),
-                at(LEFT - 6.0),
-                at(y + 4.0),
-                escape(name)
-            );
-        }
-        for (value, name) in &self.x.ticks {
-            let x = self.x_of(*value);
-            let _ = write!(
-                svg,
-                "<path d=\"M{0} {1}V{2}\" stroke=\"{GRID}\"/><text x=\"{0}\" y=\"{3}\" text-anchor=\"middle\">{4}</text>",
-                at(x),
-                at(TOP),
-                at(self.bottom()),
-                at(self.bottom() + 15.0),
-                escape(name)
-            );
-        }
-        let _ = write!(
-            svg,
-            "<path d=\"M{0} {1}V{2}H{3}\" fill=\"none\" stroke=\"{FRAME}\"/>",
-            at(LEFT),
-            at(TOP),
-            at(self.bottom()),
-            at(self.right())
-        );
-        let middle = f64::midpoint(LEFT, self.right());
-        let _ = write!(
-            svg,
-            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            at(middle),
-            at(self.height - 6.0),
-            escape(&self.x.label)
-        );
-        let middle = f64::midpoint(TOP, self.bottom());
-        let _ = write!(
-            svg,
-            "<text transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-            at(middle),
-            escape(&self.y.label)
-        );
+/// The beginning of an area as high as the frame.
+fn rect(frame: &Frame, from: f64, to: f64, fill: &str) -> String {
+    let (left, right) = (frame.x_of(from), frame.x_of(to));
+    format!(
+        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill=\"{fill}\"",
+        at(left),
+        at(frame.top),
+        at(right - left),
+        at(frame.bottom - frame.top)
+    )
+}
+
+fn draw_zones(svg: &mut String, frame: &Frame, zones: &[Zone]) {
+    if zones.is_empty() {
+        return;
     }
+    svg.push_str(&hatch());
+    for zone in zones {
+        let rect = rect(frame, zone.from, zone.to, &format!("url(#{HATCH})"));
+        let _ = write!(svg, "{rect}><title>{}</title></rect>", escape(&zone.label));
+    }
+}
 
-    fn draw_line(&self, svg: &mut String, line: &Line) {
-        // What lies beyond the axis is cut off; only heights are held to the frame.
-        let is_shown = |(x, _): &(f64, f64)| self.x.from <= *x && *x <= self.x.to * 1.000_001;
-        let is_gap = |(x, y): &(f64, f64)| !x.is_finite() || !y.is_finite();
-        let points = line.points.iter().copied();
-        let points: Vec<_> = points.filter(|point| is_gap(point) || is_shown(point)).collect();
-        for run in points.split(is_gap) {
-            if run.is_empty() {
-                continue;
-            }
-            let places: Vec<String> = run
-                .iter()
-                .map(|(x, y)| format!("{} {}", at(self.x_of(*x)), at(self.y_of(*y))))
-                .collect();
-            let hex = line.color.hex();
-            if line.dash == Dash::Points || run.len() == 1 {
-                let dots: String = places.iter().map(|place| format!("M{place}h0")).collect();
-                let _ = write!(
-                    svg,
-                    "<path d=\"{dots}\" stroke=\"{hex}\" stroke-width=\"3.2\" stroke-linecap=\"round\"/>"
-                );
-                continue;
-            }
-            let path = format!("M{}", places.join("L"));
-            if line.is_filled {
-                let (first, last) = (run[0].0, run[run.len() - 1].0);
-                let _ = write!(
-                    svg,
-                    "<path d=\"{path}L{} {b}L{} {b}Z\" fill=\"{hex}\" fill-opacity=\"0.22\"/>",
-                    at(self.x_of(last)),
-                    at(self.x_of(first)),
-                    b = at(self.bottom())
-                );
-            }
-            let width = if line.is_filled { 1.0 } else { 1.7 };
-            let _ = write!(
-                svg,
-                "<path d=\"{path}\" fill=\"none\" stroke=\"{hex}\" stroke-width=\"{width}\" stroke-linejoin=\"round\"{}/>",
-                line.dash.attribute()
-            );
-        }
+/// In the middle of the zone, at its foot, as far as the frame has room.
+fn put_label(svg: &mut String, frame: &Frame, zone: &Zone) {
+    let width = text_width(&zone.label);
+    let middle = f64::midpoint(frame.x_of(zone.from), frame.x_of(zone.to));
+    let left = (middle - width / 2.0).min(frame.right - width).max(frame.left + 2.0);
+    put_words(svg, left, frame.bottom - 6.0, &zone.label);
+}
+
+fn draw_spread(svg: &mut String, frame: &Frame, spread: &Spread) {
+    let hex = spread.color.hex();
+    let is_shown = |it: &&SpreadPoint| frame.is_shown(it.x) && it.y.is_finite();
+    for point in spread.points.iter().filter(is_shown) {
+        let (x, y) = (frame.x_of(point.x), frame.y_of(point.y));
+        let _ = write!(
+            svg,
+            "<path d=\"M{left} {low}h6m-3 0V{high}m-3 0h6\" fill=\"none\" stroke=\"{hex}\" stroke-width=\"1.3\"/>\
+             <circle cx=\"{}\" cy=\"{}\" r=\"3\" fill=\"{hex}\"/>",
+            at(x),
+            at(y),
+            left = at(x - 3.0),
+            low = at(frame.y_of(point.low)),
+            high = at(frame.y_of(point.high)),
+        );
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Axis, Color, Dash, FRAME, GRID, Picture, at, escape, legend, open};
+use super::frame::{Anchor, put_text, put_title};
+use super::{Axis, Color, Dash, FRAME, GRID, Picture, at, legend, open};
 
 /// A chart of rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,43 +49,26 @@ impl DotChart {
         let right = self.width - RIGHT;
         let x_of = |value: f64| left + self.x.place(value).clamp(0.0, 1.0) * (right - left);
         let mut svg = open(self.width, height, &self.title);
-        let _ = write!(
-            svg,
-            "<text x=\"8\" y=\"14\" font-size=\"13\" font-weight=\"600\">{}</text>",
-            escape(&self.title)
-        );
+        put_title(&mut svg, 8.0, &self.title);
         let entries: Vec<_> =
             self.series.iter().map(|(name, color)| (name.as_str(), *color, Dash::Points)).collect();
         svg.push_str(&legend(&entries, 8.0, 32.0));
         for (value, name) in &self.x.ticks {
-            let _ = write!(
-                svg,
-                "<path d=\"M{0} {TOP}V{1}\" stroke=\"{GRID}\"/><text x=\"{0}\" y=\"{2}\" text-anchor=\"middle\">{3}</text>",
-                at(x_of(*value)),
-                at(bottom),
-                at(bottom + 15.0),
-                escape(name)
-            );
+            let x = x_of(*value);
+            let _ = write!(svg, "<path d=\"M{} {TOP}V{}\" stroke=\"{GRID}\"/>", at(x), at(bottom));
+            put_text(&mut svg, x, bottom + 15.0, Anchor::Middle, name);
         }
         let _ = write!(
             svg,
-            "<path d=\"M{0} {TOP}V{1}H{2}\" fill=\"none\" stroke=\"{FRAME}\"/><text x=\"{3}\" y=\"{4}\" text-anchor=\"middle\">{5}</text>",
+            "<path d=\"M{} {TOP}V{}H{}\" fill=\"none\" stroke=\"{FRAME}\"/>",
             at(left),
             at(bottom),
-            at(right),
-            at(f64::midpoint(left, right)),
-            at(height - 6.0),
-            escape(&self.x.label)
+            at(right)
         );
+        put_text(&mut svg, f64::midpoint(left, right), height - 6.0, Anchor::Middle, &self.x.label);
         for (index, row) in self.rows.iter().enumerate() {
             let middle = TOP + (index as f64 + 0.5) * ROW_HEIGHT;
-            let _ = write!(
-                svg,
-                "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
-                at(left - 8.0),
-                at(middle + 4.0),
-                escape(&row.name)
-            );
+            put_text(&mut svg, left - 8.0, middle + 4.0, Anchor::End, &row.name);
             let apart = 6.0;
             let first = middle - apart * (self.series.len().saturating_sub(1)) as f64 / 2.0;
             for (number, (dot, (_, color))) in row.dots.iter().zip(&self.series).enumerate() {

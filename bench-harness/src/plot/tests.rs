@@ -92,3 +92,83 @@ fn rows_without_a_value_are_named_and_empty() {
     assert_eq!(svg.matches("<circle").count(), 3);
     assert!(svg.contains("acks=all"));
 }
+
+/// Records over time, with everything that may be added.
+fn annotated(markers: Vec<Marker>) -> String {
+    let chart = Chart {
+        title: "rate and latency".to_owned(),
+        x: Axis::linear_to("records/s", 10.0, |it| format!("{it}")),
+        y: Axis::linear("ms", 0.0, 10.0, |it| format!("{it}")),
+        lines: vec![Line::new("p99", Color::Blue, vec![(0.0, 1.0), (10.0, 9.0)])],
+        bands: Vec::new(),
+        width: 486.0,
+        height: 280.0,
+    };
+    let points = vec![
+        SpreadPoint { x: 5.0, y: 5.0, low: 4.0, high: 8.0 },
+        SpreadPoint { x: 7.0, y: f64::NAN, low: 4.0, high: 8.0 },
+    ];
+    let annotations = Annotations {
+        zones: vec![Zone { from: 8.0, to: 10.0, label: "client-bound".to_owned() }],
+        markers,
+        spreads: vec![Spread { name: "runs".to_owned(), color: Color::Vermilion, points }],
+    };
+    assert_eq!(chart.picture(), chart.picture_with(&Annotations::default()));
+    chart.picture_with(&annotations).svg
+}
+
+#[test]
+fn zones_are_hatched_and_points_have_bars() {
+    let svg = annotated(Vec::new());
+    // 400 points wide and 200 high, from 62 and 42 on.
+    let zone = "<rect x=\"382\" y=\"42\" width=\"80\" height=\"200\" fill=\"url(#hatch)\"";
+    assert!(svg.contains(zone) && svg.contains("<pattern id=\"hatch\""), "{svg}");
+    assert!(svg.contains("M259 162h6m-3 0V82m-3 0h6"), "{svg}");
+    assert!(svg.contains("<circle cx=\"262\" cy=\"142\""), "{svg}");
+    // One point, and one in the legend; what is not a number is not drawn.
+    assert_eq!(svg.matches("<circle").count(), 2);
+    // The label has room within the frame though its zone has not.
+    assert!(svg.contains("y=\"236\" stroke=\"#fff\""), "{svg}");
+}
+
+#[test]
+fn labels_of_markers_do_not_touch_and_stay_within_the_frame() {
+    let markers = vec![
+        Marker::new(9.9, "recovered"),
+        Marker::new(2.0, "kill -9"),
+        Marker::new(2.1, "catch-up reader"),
+        Marker::new(8.0, "end"),
+        Marker::new(11.0, "beyond"),
+    ];
+    let svg = annotated(markers);
+    let place = |label: &str| {
+        let text = svg.split("<text x=\"").find(|it| it.contains(&format!(">{label}<"))).unwrap();
+        let mut words = text.split('"');
+        let x: f64 = words.next().unwrap().parse().unwrap();
+        let y: f64 = words.nth(1).unwrap().parse().unwrap();
+        (x, y)
+    };
+    assert_eq!(place("kill -9"), (146.0, 52.0));
+    assert_eq!(place("catch-up reader").1, 65.0, "a row below");
+    // Left of its line.
+    let (x, _) = place("recovered");
+    assert!(x + text_width("recovered") <= 458.0 + 1e-9, "{x}");
+    assert!(!svg.contains("beyond"));
+}
+
+#[test]
+fn names_that_would_touch_are_left_out() {
+    let mut x = Axis::linear_to("s", 10.0, |it| format!("{it}"));
+    x.ticks = (0..=100).map(|n| (f64::from(n) / 10.0, format!("{n} tenths"))).collect();
+    let chart = Chart {
+        title: String::new(),
+        x,
+        y: Axis::linear("ms", 0.0, 1.0, |it| format!("{it}")),
+        lines: Vec::new(),
+        bands: Vec::new(),
+        width: 400.0,
+        height: 200.0,
+    };
+    let named = chart.picture().svg.matches("tenths").count();
+    assert!((3..=6).contains(&named), "{named}");
+}
