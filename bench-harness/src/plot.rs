@@ -8,10 +8,12 @@ mod frame;
 mod chart;
 mod dots;
 mod heat;
+mod forest;
 
 pub use axis::{Axis, Scale, nines};
 pub use chart::{Annotations, Band, Chart, Line, Spread, SpreadPoint, Zone};
 pub use dots::{Dot, DotChart, DotRow};
+pub use forest::{Better, Comparison, Estimate, ForestPlot, ForestRow, Verdict};
 pub use frame::Marker;
 pub use heat::{HeatColumn, HeatMap, Panel};
 

@@ -76,6 +76,12 @@ impl Axis {
         Axis { label: label.to_owned(), scale: Scale::Log, from: lowest, to: highest, ticks }
     }
 
+    /// Ratios around 1, which is always within, with some room on both of its sides.
+    pub fn ratio(label: &str, from: f64, to: f64, name: impl Fn(f64) -> String) -> Axis {
+        const ROOM: f64 = 1.25;
+        Axis::log(label, from.min(1.0 / ROOM), to.max(ROOM), name)
+    }
+
     /// Percentiles, spread by their number of nines: as much room for 99 to 99.9 as for 90 to 99.
     /// A quantile q has its place at `nines(q)`.
     pub fn nines(label: &str, to: f64) -> Axis {
