@@ -9,6 +9,7 @@ mod chart;
 mod dots;
 mod heat;
 mod forest;
+mod strip;
 
 pub use axis::{Axis, Scale, nines};
 pub use chart::{Annotations, Band, Chart, Line, Spread, SpreadPoint, Zone};
@@ -16,6 +17,7 @@ pub use dots::{Dot, DotChart, DotRow};
 pub use forest::{Better, Comparison, Estimate, ForestPlot, ForestRow, Verdict};
 pub use frame::Marker;
 pub use heat::{HeatColumn, HeatMap, Panel};
+pub use strip::{Strip, StripBand};
 
 /// A drawing with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
