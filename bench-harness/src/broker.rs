@@ -9,7 +9,7 @@ mod kafka;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::process::{Process, ProcessError, last_words};
+use crate::process::{Process, ProcessError, Start, last_words};
 use crate::units::{Size, Span};
 
 pub use highwater::{BuildError, build};
@@ -38,6 +38,8 @@ pub struct BrokerSpec {
     /// Load before anything is measured, after every start.
     #[serde(default = "no_time")]
     pub warm_up: Span,
+    /// Ours: its program, instead of the one that is built.
+    pub program: Option<PathBuf>,
     /// Ours: how many cores it runs; by default as many as processors.
     pub cores: Option<u32>,
     /// Ours: further arguments of `highwater serve`.
@@ -74,6 +76,7 @@ impl BrokerSpec {
             kind,
             processors: None,
             warm_up: no_time(),
+            program: None,
             cores: None,
             arguments: Vec::new(),
             heap: None,
@@ -112,6 +115,8 @@ pub enum BrokerError {
     Unclean { name: String, status: ExitStatus, last_words: String },
     #[error("broker {name} is somebody else's: give its `address` as HOST:PORT")]
     NoAddress { name: String },
+    #[error("broker {name} is somebody else's, so it cannot be killed: leave the event out")]
+    NotOurs { name: String },
 }
 
 /// A running broker.
@@ -129,8 +134,33 @@ pub struct Broker {
     /// Where it tells its metrics, if it does.
     pub metrics: Option<SocketAddr>,
     process: Option<Process>,
+    /// How its process was started, if it was from here.
+    start: Option<(Start, Ready)>,
     /// Removed at the end.
     directory: Option<PathBuf>,
+}
+
+/// How a broker is known to serve.
+#[derive(Clone, Copy, Debug)]
+enum Ready {
+    /// It prints `ready HOST:PORT`.
+    Line,
+    /// Somebody listens there.
+    Port(SocketAddr),
+}
+
+impl Ready {
+    /// Waits until it does.
+    fn wait(self, process: &mut Process) -> Result<(), ProcessError> {
+        match self {
+            Ready::Line => {
+                process.wait_for_line(READY_MAX, |line| highwater::ready_address(line).map(drop))
+            }
+            Ready::Port(address) => {
+                process.wait_until(READY_MAX, || TcpStream::connect(address).is_ok())
+            }
+        }
+    }
 }
 
 impl Broker {
@@ -141,13 +171,15 @@ impl Broker {
         places: &Places,
     ) -> Result<Broker, BrokerError> {
         let processors = spec.processors.as_deref().unwrap_or(processors);
-        let began = Instant::now();
-        let started = match spec.kind {
+        let prepared = match spec.kind {
             Kind::External => return Broker::external(spec),
-            Kind::Highwater => highwater::start(spec, processors, places),
-            Kind::Kafka => kafka::start(spec, processors, places),
+            Kind::Highwater => highwater::prepare(spec, processors, places),
+            Kind::Kafka => kafka::prepare(spec, processors, places),
         }?;
-        let Started { process, directory, address, metrics, settings } = started;
+        let Prepared { start, ready, directory, address, metrics, settings } = prepared;
+        let began = Instant::now();
+        let mut process = start.clone().start()?;
+        ready.wait(&mut process)?;
         Ok(Broker {
             name: spec.name.clone(),
             kind: spec.kind,
@@ -157,6 +189,7 @@ impl Broker {
             pid: Some(process.pid()),
             metrics,
             process: Some(process),
+            start: Some((start, ready)),
             directory: Some(directory),
         })
     }
@@ -173,8 +206,23 @@ impl Broker {
             pid: spec.pid,
             metrics: None,
             process: None,
+            start: None,
             directory: None,
         })
+    }
+
+    /// Kills its process, which is not asked, and starts it again on what it has left; returns when
+    /// it serves again.
+    pub fn kill_and_restart(&mut self) -> Result<(), BrokerError> {
+        let Some((start, ready)) = self.start.clone() else {
+            return Err(BrokerError::NotOurs { name: self.name.clone() });
+        };
+        // Dropping it kills it and waits for its end.
+        drop(self.process.take());
+        let process = self.process.insert(start.start()?);
+        ready.wait(process)?;
+        self.pid = Some(process.pid());
+        Ok(())
     }
 
     /// Stops it and removes its data. One that has to be killed is an error, and so is one of ours
@@ -202,9 +250,10 @@ impl Drop for Broker {
     }
 }
 
-/// What starting a broker yields.
-struct Started {
-    process: Process,
+/// What starting a broker takes, once everything else is prepared.
+struct Prepared {
+    start: Start,
+    ready: Ready,
     directory: PathBuf,
     address: String,
     metrics: Option<SocketAddr>,

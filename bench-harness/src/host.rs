@@ -29,6 +29,25 @@ pub fn facts(directory: &Path, duration: Duration) -> Result<Facts, HostError> {
     Ok(facts.with_flush(latency, taken))
 }
 
+/// What has to be the same for numbers to be compared: the kernel, the processors, the memory and
+/// the disk.
+pub fn fingerprint(facts: &Facts) -> String {
+    let storage = &facts.storage;
+    let device = storage.device.as_ref();
+    let device = device.map_or("no device".to_owned(), |device| {
+        let size = device.size_bytes.map_or("unknown size".to_owned(), |it| format!("{it} bytes"));
+        format!("{} of {size}", device.name)
+    });
+    format!(
+        "Linux {} on {} × {}, {} MiB, {} on {device}",
+        facts.kernel.release,
+        facts.processor.allowed.len(),
+        facts.processor.model,
+        facts.memory.total_bytes >> 20,
+        storage.file_system,
+    )
+}
+
 /// Measures flush latency from one processor.
 pub fn flush(
     directory: &Path,

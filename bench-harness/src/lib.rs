@@ -23,12 +23,15 @@ pub mod sample;
 pub mod broker;
 pub mod host;
 pub mod results;
+pub mod statistics;
 
 pub mod plot;
 pub mod report;
 pub mod demo;
 pub mod scenario;
 pub mod matrix;
+pub mod agreement;
+pub mod index;
 
 #[cfg(test)]
 mod testing;

@@ -1,54 +1,96 @@
-//! A scenario, run: every cell for every broker, again and again in turns.
+//! A scenario, run: every cell on every broker, again and again in turns.
 //!
-//! Guarantees: a cell that fails is reported as failed and the others go on; a durable cell whose
-//! device was never flushed does not count; each broker starts fresh in every repetition. Does not
-//! know: how the numbers are laid out.
+//! ```text
+//!  Scenario ──► cells ──► turns ──► contenders (all up, one under load) ◄── loadgen
+//!                                      │                                      │
+//!                                      ▼ samples, events                      ▼ outcome
+//!                                    Trace ──► Numbers ──► Store (a file for each run)
+//!                                                            │
+//!                                                            ▼
+//!                                             Results ──► report, compare
+//! ```
+//!
+//! Guarantees: a cell that fails is reported as failed and the others go on; what was run is kept at
+//! once, so that a run that is stopped goes on where it was; what was not run is told; a durable run
+//! whose device was never flushed does not count. Does not know: how the numbers are laid out.
 
 mod cell;
+mod run;
+mod recovery;
+mod events;
+mod store;
+mod contenders;
+mod plan;
+mod saturation;
 mod bare;
 mod idle;
+mod results;
+mod comparison;
 mod report;
 
-use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
-use loadgen::folder::FolderError;
-use loadgen::hlog;
 use loadgen::in_full;
+use loadgen::live::Live;
+use loadgen::profile::ProfileError;
 use loadgen::run::RunError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tuning::Facts;
 
-use crate::broker::{Broker, BrokerError, BrokerSpec, Places};
+use crate::broker::{Broker, BrokerError, Places};
 use crate::host::{self, HostError};
 use crate::placement::Placement;
 use crate::results::Moment;
 use crate::sample::{Sampler, Watched};
-use crate::scenario::Scenario;
-use crate::units::{file_name, three_digits};
+use crate::scenario::{Layout, Scenario, ScenarioError};
+use crate::units::{Rate, file_name};
 
-pub use bare::BareTurns;
-pub use cell::{Cell, CellRun, FlushProof, Load, Measured};
+pub use bare::BareNumbers;
+pub use cell::{Cell, CellLoad};
+pub use comparison::{Comparison, Finding, Metric};
+pub use contenders::BrokerFacts;
+pub use events::Happened;
 pub use idle::IdleUse;
+pub use recovery::Recovery;
+pub use report::terminal;
+pub use results::{BrokerResults, PublishError, Results, ResultsError};
+pub use run::{FlushProof, Numbers, ReaderNumbers, Run, Trace};
+pub use store::{Store, StoreError};
+
+use contenders::Contenders;
+use plan::Turn;
 
 /// How long the disk's flush latency is measured for the host's facts.
 const FLUSH_TIME: Duration = Duration::from_millis(1500);
 /// How often brokers are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
+/// Between runs, so that one does not work on in the next: topics are deleted behind the answer.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
 pub struct Matrix {
     pub scenario: Scenario,
     pub places: Places,
-    /// Where the report goes; made by the run.
+    /// Where its files go; what is there already of the same scenario is not run again.
     pub out: PathBuf,
     /// What is checked out.
     pub commit: String,
     /// How to do it again.
     pub command: String,
+    /// No run begins later than so long after the first.
+    pub within: Option<Duration>,
+}
+
+/// What belongs to a whole matrix.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    pub began: String,
+    pub commit: String,
+    pub command: String,
+    pub facts: Facts,
 }
 
 /// Why there are no results.
@@ -58,63 +100,35 @@ pub enum MatrixError {
     Host(#[from] HostError),
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     #[error("{what} did not come to an end")]
     Run { what: &'static str, source: Box<RunError> },
+    #[error("{broker} took nothing, so that there is nothing of which a peak could be a share")]
+    NothingTaken { broker: String },
     #[error("cannot write {path}")]
     Write { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Folder(#[from] FolderError),
     #[error("cannot write {path}")]
-    Hlog { path: PathBuf, source: hlog::HlogError },
+    Hlog { path: PathBuf, source: loadgen::hlog::HlogError },
     #[error("cannot write the scenario: {0}")]
     Toml(#[from] toml::ser::Error),
-    #[error("cannot write the numbers: {0}")]
-    Json(#[from] serde_json::Error),
+    #[error(
+        "{folder} was begun on another host ({there}; this is {here}): its runs and new ones \
+         cannot be compared; choose another folder with --out"
+    )]
+    OtherHost { folder: PathBuf, there: String, here: String },
 }
 
-/// All results.
-#[derive(Clone, Debug, Serialize)]
-pub struct Results {
-    pub scenario: Scenario,
-    pub commit: String,
-    pub command: String,
-    pub began: String,
-    pub placement: Placement,
-    pub brokers: Vec<BrokerResults>,
-    #[serde(skip)]
-    pub facts: Facts,
-}
-
-/// The results of one broker.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct BrokerResults {
-    pub name: String,
-    pub settings: Vec<(String, String)>,
-    /// From the start of its process until it served, by repetition.
-    pub started_in_s: Vec<f64>,
-    /// Whether its process could be looked at.
-    pub is_known: bool,
-    pub cells: Vec<CellRun>,
-    pub bare: Vec<BareTurns>,
-    pub idle: Option<IdleUse>,
-    /// What went wrong outside of any cell.
-    pub errors: Vec<String>,
-}
-
-impl Results {
-    /// Whether every broker kept its word in every cell, and every cell was run.
-    pub fn is_sound(&self) -> bool {
-        self.brokers
-            .iter()
-            .all(|broker| broker.errors.is_empty() && broker.cells.iter().all(|run| run.is_kept()))
-    }
-}
-
-/// What running a cell needs to know.
+/// What running something needs to know.
 struct Bench<'a> {
     facts: &'a Facts,
     placement: &'a Placement,
     places: &'a Places,
+    store: &'a Store,
 }
 
 impl Bench<'_> {
@@ -126,127 +140,255 @@ impl Bench<'_> {
 }
 
 impl Matrix {
-    /// Runs all of it and writes the report. `say` is told what is going on.
-    pub fn run(self, say: &mut dyn FnMut(&str)) -> Result<Results, MatrixError> {
-        let began = Moment::now();
+    /// Runs what is not there yet. `say` is told what is going on.
+    pub fn run(&self, say: &mut dyn FnMut(&str)) -> Result<Store, MatrixError> {
+        let deadline = self.within.map(|within| Instant::now() + within);
         create(&self.places.data)?;
-        create(&self.out)?;
-        let facts = host::facts(&self.places.data, FLUSH_TIME)?;
-        let placement = match &self.scenario.processors {
-            Some(it) => Placement::fixed(it.broker.clone(), it.client.clone()),
-            None => Placement::choose(&facts.processor.allowed, facts.storage.interrupt_processor),
-        };
-        say(&placement.reason);
-        let named =
-            |spec: &BrokerSpec| BrokerResults { name: spec.name.clone(), ..Default::default() };
-        let mut results = Results {
-            brokers: self.scenario.brokers.iter().map(named).collect(),
-            scenario: self.scenario,
-            commit: self.commit,
-            command: self.command,
-            began: began.text(),
-            placement: placement.clone(),
-            facts: facts.clone(),
-        };
-        let bench = Bench { facts: &facts, placement: &placement, places: &self.places };
-        let scenario = results.scenario.clone();
-        for repetition in 0..scenario.repetitions {
-            // Every other time the other way round, so that neither is always first.
-            let mut order: Vec<usize> = (0..scenario.brokers.len()).collect();
-            if repetition % 2 == 1 {
-                order.reverse();
+        let store = Store::open(&self.out, &toml::to_string(&self.scenario)?)?;
+        let facts = self.origin(&store)?.facts;
+        let cells = Cell::all(&self.scenario);
+        let turns = plan::turns(&self.scenario, &cells);
+        for layout in [Layout::Pinned, Layout::Shared] {
+            let turns: Vec<Turn<'_>> =
+                turns.iter().filter(|turn| turn.cell.layout == layout).copied().collect();
+            let is_first = layout == Layout::Pinned;
+            if turns.is_empty() && !is_first {
+                continue;
             }
-            for index in order {
-                let spec = &scenario.brokers[index];
-                let of = scenario.repetitions;
-                say(&format!("{}, repetition {} of {of}", spec.name, repetition + 1));
-                let broker = &mut results.brokers[index];
-                if let Err(error) = repeat(&bench, &scenario, spec, repetition, broker, say) {
-                    let error = in_full(&error);
-                    say(&format!("  {error}"));
-                    broker.errors.push(format!("repetition {}: {error}", repetition + 1));
-                }
+            let placement = self.placement(layout, &facts);
+            say(&placement.reason);
+            store.put(&placement_file(layout), &placement)?;
+            let bench =
+                Bench { facts: &facts, placement: &placement, places: &self.places, store: &store };
+            self.run_layout(&bench, layout, &turns, deadline, say)?;
+            if is_first {
+                self.measure_idle(&bench, say);
             }
         }
-        for (spec, broker) in scenario.brokers.iter().zip(&mut results.brokers) {
-            let Some(idle) = scenario.idle else { continue };
+        Ok(store)
+    }
+
+    /// Of this folder, if it was begun here; or of now.
+    fn origin(&self, store: &Store) -> Result<Origin, MatrixError> {
+        if let Some(origin) = store.get::<Origin>("matrix.json")? {
+            let here = host::fingerprint(&Facts::read(&self.places.data).map_err(HostError::from)?);
+            let there = host::fingerprint(&origin.facts);
+            if there != here {
+                let folder = self.out.clone();
+                return Err(MatrixError::OtherHost { folder, there, here });
+            }
+            return Ok(origin);
+        }
+        let origin = Origin {
+            began: Moment::now().text(),
+            commit: self.commit.clone(),
+            command: self.command.clone(),
+            facts: host::facts(&self.places.data, FLUSH_TIME)?,
+        };
+        store.put("matrix.json", &origin)?;
+        Ok(origin)
+    }
+
+    fn placement(&self, layout: Layout, facts: &Facts) -> Placement {
+        match (&self.scenario.processors, layout) {
+            (Some(it), Layout::Pinned) => Placement::fixed(it.broker.clone(), it.client.clone()),
+            _ => {
+                let interrupts = facts.storage.interrupt_processor;
+                Placement::of(layout, &facts.processor.allowed, interrupts)
+            }
+        }
+    }
+
+    fn run_layout(
+        &self,
+        bench: &Bench<'_>,
+        layout: Layout,
+        turns: &[Turn<'_>],
+        deadline: Option<Instant>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(), MatrixError> {
+        let scenario = &self.scenario;
+        let names = scenario.brokers.iter().map(|spec| broker_file(&spec.name, layout));
+        let names: Vec<String> = names.collect();
+        let known: Result<Vec<BrokerFacts>, StoreError> =
+            names.iter().map(|name| Ok(bench.store.get(name)?.unwrap_or_default())).collect();
+        let mut contenders =
+            Contenders::new(&scenario.brokers, bench.places, bench.placement, known?);
+        if layout == Layout::Pinned {
+            self.measure_bare(bench, &mut contenders, say);
+        }
+        let mut cell_said = None;
+        for (number, turn) in (1..).zip(turns) {
+            let file = turn.file(scenario, "json");
+            if bench.store.has(&file) {
+                continue;
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                say("the time is up: the rest is not run");
+                break;
+            }
+            if cell_said != Some(turn.cell) {
+                say(&format!("{} ({number} of {})", turn.cell.name(), turns.len()));
+                cell_said = Some(turn.cell);
+            }
+            let (run, trace) = self.run_turn(bench, &mut contenders, *turn, say);
+            say(&format!("  {}: {}", run.broker, run.summary()));
+            if let Some(trace) = trace {
+                bench.store.put(&turn.file(scenario, "trace"), &trace)?;
+            }
+            bench.store.put(&file, &run)?;
+            bench.store.put(&names[turn.broker], &contenders.facts[turn.broker])?;
+        }
+        contenders.end_all()
+    }
+
+    /// Runs a cell once; what goes wrong is in the run.
+    fn run_turn(
+        &self,
+        bench: &Bench<'_>,
+        contenders: &mut Contenders<'_>,
+        turn: Turn<'_>,
+        say: &mut dyn FnMut(&str),
+    ) -> (Run, Option<Trace>) {
+        let promise = turn.cell.durability.of(turn.broker);
+        let began = Moment::now().text();
+        let measured = self.measure(bench, contenders, turn, say);
+        let (numbers, trace) = match measured {
+            Ok((numbers, trace)) => (Ok(numbers), Some(trace)),
+            Err(error) => {
+                // It may be in any state now.
+                let ended = contenders.end(turn.broker).err();
+                let ended = ended.map(|it| format!("; {}", in_full(&it))).unwrap_or_default();
+                (Err(format!("{}{ended}", in_full(&error))), None)
+            }
+        };
+        let run = Run {
+            cell: turn.cell.clone(),
+            broker: self.scenario.brokers[turn.broker].name.clone(),
+            promise,
+            repetition: turn.repetition,
+            began,
+            numbers,
+        };
+        (run, trace)
+    }
+
+    fn measure(
+        &self,
+        bench: &Bench<'_>,
+        contenders: &mut Contenders<'_>,
+        turn: Turn<'_>,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<(Numbers, Trace), MatrixError> {
+        let Turn { cell, broker: index, .. } = turn;
+        let peak = self.peak(bench, contenders, cell, say)?;
+        let promise = cell.durability.of(index);
+        let broker = contenders.ready(index, say)?;
+        let settings = cell.settings(&broker.address, &bench.placement.client, promise, peak)?;
+        settle();
+        let is_known = broker.pid.is_some();
+        let sampler = bench.sampler(broker);
+        let live = std::sync::Arc::new(Live::new());
+        let (outcome, happened) = std::thread::scope(|scope| {
+            let playing = match cell.events.is_empty() {
+                true => None,
+                false => Some(scope.spawn(|| events::play(&cell.events, &live, broker))),
+            };
+            let outcome = loadgen::run::run_watched(&settings, &live);
+            let happened = playing.map(|it| it.join().expect("it does not panic"));
+            (outcome, happened.unwrap_or_default())
+        });
+        let samples = sampler.stop();
+        let outcome = outcome
+            .map_err(|source| MatrixError::Run { what: "the run", source: Box::new(source) })?;
+        let trace = Trace { outcome, samples };
+        let numbers = trace.numbers(promise, bench.facts, is_known, happened);
+        if cell.has_kill() {
+            contenders.end(index)?;
+        }
+        Ok((numbers, trace))
+    }
+
+    /// What a cell's peak is in records per second.
+    fn peak(
+        &self,
+        bench: &Bench<'_>,
+        contenders: &mut Contenders<'_>,
+        cell: &Cell,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Rate, MatrixError> {
+        use crate::scenario::Peak;
+        match &cell.load {
+            CellLoad::Closed { .. } => Ok(Rate(0.0)),
+            CellLoad::Open { peak: Peak::Rate(rate), .. } => Ok(*rate),
+            CellLoad::Open { peak: Peak::Share { share, broker }, .. } => {
+                let index = self.scenario.brokers.iter().position(|it| it.name == *broker);
+                let index = index.expect("the scenario is checked");
+                let taken = saturation::of(bench, contenders, cell, index, broker, say)?;
+                Ok(Rate(taken.0 * share))
+            }
+        }
+    }
+
+    fn measure_bare(
+        &self,
+        bench: &Bench<'_>,
+        contenders: &mut Contenders<'_>,
+        say: &mut dyn FnMut(&str),
+    ) {
+        let Some(bare) = self.scenario.bare else { return };
+        for repetition in 0..self.scenario.repetitions {
+            for (index, spec) in self.scenario.brokers.iter().enumerate() {
+                let name = format!("{}-{}", file_name(&spec.name), repetition + 1);
+                let file = format!("bare-{name}.json");
+                if bench.store.has(&file) {
+                    continue;
+                }
+                let measured = contenders
+                    .ready(index, say)
+                    .and_then(|broker| bare::measure(bench, broker, bare, &name));
+                if let Ok(numbers) = &measured {
+                    say(&format!("{}: {}", spec.name, numbers.summary()));
+                }
+                let kept = measured.map_err(|error| in_full(&error));
+                // Without it the report says that it is missing.
+                let _ = bench.store.put(&file, &kept);
+            }
+        }
+    }
+
+    fn measure_idle(&self, bench: &Bench<'_>, say: &mut dyn FnMut(&str)) {
+        let Some(idle) = self.scenario.idle else { return };
+        for spec in &self.scenario.brokers {
+            let file = format!("idle-{}.json", file_name(&spec.name));
+            if bench.store.has(&file) {
+                continue;
+            }
             say(&format!("{}, idle with {} partitions", spec.name, idle.partitions));
-            match idle::measure(&bench, spec, idle) {
-                Ok(used) => broker.idle = Some(used),
-                Err(error) => {
-                    let error = in_full(&error);
-                    say(&format!("  {error}"));
-                    broker.errors.push(format!("idle: {error}"));
-                }
-            }
-        }
-        write(&self.out, &results)?;
-        Ok(results)
-    }
-}
-
-/// All cells of one broker, once.
-fn repeat(
-    bench: &Bench<'_>,
-    scenario: &Scenario,
-    spec: &BrokerSpec,
-    repetition: u32,
-    results: &mut BrokerResults,
-    say: &mut dyn FnMut(&str),
-) -> Result<(), MatrixError> {
-    let broker = Broker::start(spec, &bench.placement.broker, bench.places)?;
-    results.settings.clone_from(&broker.settings);
-    results.is_known = broker.pid.is_some();
-    results.started_in_s.extend(broker.started_in.map(|it| it.as_secs_f64()));
-    cell::warm_up(bench, &broker, spec.warm_up)?;
-    if let Some(bare) = scenario.bare {
-        let turns = bare::measure(bench, &broker, bare)?;
-        say(&format!("  {}", turns.summary()));
-        results.bare.push(turns);
-    }
-    for cell in Cell::all(scenario) {
-        let run = cell::run(bench, &broker, &cell, repetition);
-        say(&format!("  {}: {}", cell.name(), run.summary()));
-        results.cells.push(run);
-    }
-    Ok(broker.stop()?)
-}
-
-fn write(out: &Path, results: &Results) -> Result<(), MatrixError> {
-    let put = |name: &str, text: String| {
-        let path = out.join(name);
-        fs::write(&path, text).map_err(|source| MatrixError::Write { path, source })
-    };
-    let document = report::document(results);
-    document.write(out).map_err(|(path, source)| MatrixError::Write { path, source })?;
-    put("host.json", serde_json::to_string_pretty(&results.facts)?)?;
-    put("scenario.toml", toml::to_string(&results.scenario)?)?;
-    put("results.json", serde_json::to_string_pretty(results)?)?;
-    let folder = out.join("histograms");
-    create(&folder)?;
-    for broker in &results.brokers {
-        let name = file_name(&broker.name);
-        for run in &broker.cells {
-            let Ok(measured) = &run.measured else { continue };
-            let prefix = format!("{name}-{}-{}-", file_name(&run.cell.name()), run.repetition + 1);
-            if matches!(run.cell.load, Load::Rate(_)) {
-                loadgen::folder::write_hlogs(&folder, &prefix, &measured.outcome)?;
-            }
-        }
-        for (number, turns) in (1..).zip(&broker.bare) {
-            turns.write_hlogs(&folder, &format!("{name}-bare-{number}-"))?;
+            let kept = idle::measure(bench, spec, idle).map_err(|error| in_full(&error));
+            // Likewise.
+            let _ = bench.store.put(&file, &kept);
         }
     }
-    Ok(())
 }
 
-fn create(path: &Path) -> Result<(), MatrixError> {
-    fs::create_dir_all(path).map_err(|source| MatrixError::Write { path: path.to_owned(), source })
+fn placement_file(layout: Layout) -> String {
+    format!("placement-{}.json", layout.name())
 }
 
-/// Seconds for people.
-fn seconds_text(seconds: f64) -> String {
-    format!("{} s", three_digits(seconds))
+fn broker_file(name: &str, layout: Layout) -> String {
+    format!("broker-{}-{}.json", file_name(name), layout.name())
+}
+
+/// Lets what was deleted go, and writes out what is dirty, whoever made it so.
+fn settle() {
+    std::thread::sleep(PAUSE);
+    nix::unistd::sync();
+}
+
+fn create(path: &std::path::Path) -> Result<(), MatrixError> {
+    std::fs::create_dir_all(path)
+        .map_err(|source| MatrixError::Write { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::scenario::Layout;
+
 /// Processors by number.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Placement {
@@ -12,9 +14,25 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// As a layout has it, on these processors.
+    pub fn of(layout: Layout, usable: &[usize], interrupt_processor: Option<usize>) -> Placement {
+        match layout {
+            Layout::Pinned => Placement::pinned(usable, interrupt_processor),
+            Layout::Shared => Placement {
+                broker: usable.to_vec(),
+                client: usable.to_vec(),
+                reason: format!(
+                    "broker and load generator share all {} processors: times include each \
+                     other's work",
+                    usable.len()
+                ),
+            },
+        }
+    }
+
     /// The broker goes to the processor that takes the disk's interrupts, the generator to another.
     /// With one processor they share it.
-    pub fn choose(usable: &[usize], interrupt_processor: Option<usize>) -> Placement {
+    fn pinned(usable: &[usize], interrupt_processor: Option<usize>) -> Placement {
         let interrupts = interrupt_processor.filter(|it| usable.contains(it));
         // Away from the first, where a host keeps most of its own work.
         let broker = interrupts.or(usable.last().copied()).unwrap_or(0);

@@ -73,6 +73,8 @@ impl Table {
 pub struct Cell {
     pub text: String,
     pub mark: Mark,
+    /// A file beside the document that it leads to.
+    pub link: Option<String>,
 }
 
 /// What a cell is, besides what it says.
@@ -88,17 +90,21 @@ pub enum Mark {
 
 impl<T: Into<String>> From<T> for Cell {
     fn from(text: T) -> Cell {
-        Cell { text: text.into(), mark: Mark::Plain }
+        Cell { text: text.into(), ..Cell::default() }
     }
 }
 
 impl Cell {
     pub fn bad(text: impl Into<String>) -> Cell {
-        Cell { text: text.into(), mark: Mark::Bad }
+        Cell { text: text.into(), mark: Mark::Bad, link: None }
     }
 
     pub fn invalid(text: impl Into<String>) -> Cell {
-        Cell { text: text.into(), mark: Mark::Invalid }
+        Cell { text: text.into(), mark: Mark::Invalid, link: None }
+    }
+
+    pub fn link(text: impl Into<String>, to: impl Into<String>) -> Cell {
+        Cell { text: text.into(), mark: Mark::Plain, link: Some(to.into()) }
     }
 
     fn first_line(&self) -> &str {

@@ -22,7 +22,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use curves::ProcessorCurves;
 pub use journal::{JournalCounters, JournalUse};
@@ -52,7 +52,7 @@ pub struct Watched {
 }
 
 /// One reading.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// On the host's monotonic clock.
     pub at_ns: u64,
@@ -85,7 +85,7 @@ impl Sample {
 }
 
 /// All readings, in order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Samples {
     pub samples: Vec<Sample>,
 }

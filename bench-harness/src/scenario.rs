@@ -3,16 +3,18 @@
 //! Guarantees: everything that a run depends on is in the file or in its defaults, which the report
 //! prints. Does not know: how a cell is run.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+mod choice;
+mod group;
 
-use loadgen::settings::Acks;
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 
-use crate::broker::BrokerSpec;
-use crate::units::{Rate, Size, Span};
+pub use choice::{BatchShape, Durability, Event, Happening, Layout, Peak, Promise};
+pub use group::{Closed, Group, GroupLoad, Open};
+
+use crate::broker::{BrokerSpec, Kind};
+use crate::units::{Size, Span};
 
 /// A benchmark.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,14 +23,14 @@ pub struct Scenario {
     /// Part of the name of its folder of results.
     pub name: String,
     pub about: String,
-    /// Every cell is run so often; brokers take turns.
+    /// Every cell is run so often on each of its brokers, which take turns: A B, B A, A B.
     pub repetitions: u32,
-    #[serde(rename = "broker")]
-    pub brokers: Vec<BrokerSpec>,
     /// Where brokers and generator run; chosen after the host if not given.
     pub processors: Option<Processors>,
-    pub throughput: Option<Throughput>,
-    pub latency: Option<Latency>,
+    #[serde(rename = "broker")]
+    pub brokers: Vec<BrokerSpec>,
+    #[serde(default, rename = "cells")]
+    pub groups: Vec<Group>,
     pub bare: Option<Bare>,
     pub idle: Option<Idle>,
 }
@@ -38,37 +40,6 @@ pub struct Scenario {
 pub struct Processors {
     pub broker: Vec<usize>,
     pub client: Vec<usize>,
-}
-
-/// What a broker can take: a closed loop with so much in flight.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Throughput {
-    pub acks: Vec<Acks>,
-    pub durability: Vec<Durability>,
-    pub record_sizes: Vec<Size>,
-    pub batches: Vec<BatchShape>,
-    pub warm_up: Span,
-    pub duration: Span,
-    pub in_flight: Size,
-    pub connections: u32,
-    pub partitions: u32,
-}
-
-/// How long it takes at a rate that is offered whatever happens: an open loop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Latency {
-    pub acks: Vec<Acks>,
-    pub durability: Vec<Durability>,
-    pub record_sizes: Vec<Size>,
-    /// Records per second.
-    pub rates: Vec<Rate>,
-    pub linger: Span,
-    pub warm_up: Span,
-    pub duration: Span,
-    pub connections: u32,
-    pub partitions: u32,
 }
 
 /// One durable append at a time through the broker, beside the same write without a broker.
@@ -84,7 +55,7 @@ pub struct Bare {
     pub turns: u32,
 }
 
-/// What a broker uses that has nothing to do.
+/// What a broker takes to start, and uses when it has nothing to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Idle {
@@ -93,70 +64,6 @@ pub struct Idle {
     pub settle: Span,
     pub duration: Span,
 }
-
-/// What an acknowledgement promises.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Durability {
-    /// `flush.messages=1`: on the device.
-    Durable,
-    /// Never flushed by the broker: in the system's memory, and so safe from the broker's death.
-    Relaxed,
-}
-
-impl Durability {
-    pub fn name(self) -> &'static str {
-        match self {
-            Durability::Durable => "durable",
-            Durability::Relaxed => "relaxed",
-        }
-    }
-
-    /// The topic's config.
-    pub fn configs(self) -> BTreeMap<String, String> {
-        let flush_messages = match self {
-            Durability::Durable => "1",
-            // Kafka's default.
-            Durability::Relaxed => "9223372036854775807",
-        };
-        BTreeMap::from([("flush.messages".to_owned(), flush_messages.to_owned())])
-    }
-}
-
-/// What is in a batch, and so in a request: written `1 record`, `10 records` or `64KiB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum BatchShape {
-    Records(u32),
-    /// As many as fit.
-    Size(Size),
-}
-
-impl FromStr for BatchShape {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<BatchShape, String> {
-        let wrong =
-            || format!("`{text}` is not a batch such as `1 record`, `10 records` or `64KiB`");
-        if let Some(number) = text.strip_suffix("records").or(text.strip_suffix("record")) {
-            let number = number.trim().parse().ok().filter(|number| 0 < *number);
-            return number.map(BatchShape::Records).ok_or_else(wrong);
-        }
-        text.parse().map(BatchShape::Size).map_err(|_| wrong())
-    }
-}
-
-impl fmt::Display for BatchShape {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BatchShape::Records(1) => f.write_str("1 record"),
-            BatchShape::Records(count) => write!(f, "{count} records"),
-            BatchShape::Size(size) => size.fmt(f),
-        }
-    }
-}
-
-loadgen::serde_as_text!(BatchShape);
 
 /// Why there is no scenario.
 #[derive(Debug, thiserror::Error)]
@@ -169,14 +76,16 @@ pub enum ScenarioError {
     NoBroker { name: String },
     #[error("scenario {name} has no broker called {wanted}: it has {known}")]
     UnknownBroker { name: String, wanted: String, known: String },
-    #[error("scenario {name} has two brokers called {broker}: give each a name of its own")]
-    SameName { name: String, broker: String },
-    #[error("scenario `{name}` cannot name a folder: use letters, digits, hyphens and underscores")]
-    BadName { name: String },
+    #[error("scenario {name} has two {what} called {twice}: give each a name of its own")]
+    SameName { name: String, what: &'static str, twice: String },
+    #[error("{what} `{name}` cannot name a file: use letters, digits, hyphens and underscores")]
+    BadName { what: &'static str, name: String },
     #[error("scenario {name} has {repetitions} repetitions: use 1 to {REPETITIONS_MAX}")]
     Repetitions { name: String, repetitions: u32 },
-    #[error("scenario {name}: {list} of [{section}] is empty, so there would be no cell")]
-    Empty { name: String, section: &'static str, list: &'static str },
+    #[error("cells {group} of scenario {name}: {list} is empty, so there would be no cell")]
+    Empty { name: String, group: String, list: &'static str },
+    #[error("cells {group} of scenario {name}: {what}")]
+    Group { name: String, group: String, what: String },
 }
 
 const REPETITIONS_MAX: u32 = 100;
@@ -198,59 +107,123 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// The same with some of its brokers only.
+    /// The same with some of its brokers only, in the order in which they are named, and without
+    /// groups that none of them has a part in.
     pub fn with_brokers(mut self, names: &[String]) -> Result<Scenario, ScenarioError> {
-        for wanted in names {
-            if !self.brokers.iter().any(|broker| broker.name == *wanted) {
-                let known: Vec<&str> = self.brokers.iter().map(|it| it.name.as_str()).collect();
-                let (wanted, known) = (wanted.clone(), known.join(", "));
-                return Err(ScenarioError::UnknownBroker { name: self.name, wanted, known });
-            }
+        if names.is_empty() {
+            return Ok(self);
         }
-        if !names.is_empty() {
-            self.brokers.retain(|broker| names.contains(&broker.name));
-        }
+        let chosen: Result<Vec<BrokerSpec>, ScenarioError> =
+            names.iter().map(|wanted| self.broker(wanted).cloned()).collect();
+        self.brokers = chosen?;
+        self.groups.retain_mut(|group| {
+            let was_for_all = group.brokers.is_empty();
+            group.brokers.retain(|name| names.contains(name));
+            was_for_all || !group.brokers.is_empty()
+        });
+        self.check()?;
         Ok(self)
+    }
+
+    /// The same with only the groups of these names.
+    pub fn with_groups(mut self, names: &[String]) -> Result<Scenario, ScenarioError> {
+        if let Some(wanted) = names.iter().find(|it| !self.groups.iter().any(|g| g.name == **it)) {
+            let known: Vec<&str> = self.groups.iter().map(|it| it.name.as_str()).collect();
+            let what = format!("there are none, but there are {}", known.join(", "));
+            return Err(ScenarioError::Group { name: self.name, group: wanted.clone(), what });
+        }
+        self.groups.retain(|group| names.is_empty() || names.contains(&group.name));
+        Ok(self)
+    }
+
+    /// The same with every cell run so often.
+    pub fn with_repetitions(mut self, repetitions: u32) -> Result<Scenario, ScenarioError> {
+        self.repetitions = repetitions;
+        self.groups.iter_mut().for_each(|group| group.repetitions = None);
+        self.check()?;
+        Ok(self)
+    }
+
+    /// The same with two brokers, each of which is one of its own or the path of a program of ours.
+    pub fn of_two(mut self, one: &str, other: &str) -> Result<Scenario, ScenarioError> {
+        let names = [one, other].map(str::to_owned);
+        for name in &names {
+            let path = Path::new(name);
+            if self.broker(name).is_ok() || !path.is_file() {
+                continue;
+            }
+            let mut broker = BrokerSpec::new(name, Kind::Highwater);
+            broker.program = Some(path.to_owned());
+            self.brokers.push(broker);
+            // It has a part in everything that ours have.
+            self.groups.iter_mut().filter(|it| !it.brokers.is_empty()).for_each(|group| {
+                group.brokers.push(name.clone());
+            });
+        }
+        self.with_brokers(&names)
+    }
+
+    pub fn broker(&self, wanted: &str) -> Result<&BrokerSpec, ScenarioError> {
+        self.brokers.iter().find(|broker| broker.name == wanted).ok_or_else(|| {
+            let known: Vec<&str> = self.brokers.iter().map(|it| it.name.as_str()).collect();
+            let (wanted, known) = (wanted.to_owned(), known.join(", "));
+            ScenarioError::UnknownBroker { name: self.name.clone(), wanted, known }
+        })
+    }
+
+    /// How often the cells of a group are run on each broker.
+    pub fn repetitions_of(&self, group: &str) -> u32 {
+        let group = self.groups.iter().find(|it| it.name == group);
+        group.and_then(|it| it.repetitions).unwrap_or(self.repetitions)
+    }
+
+    /// The numbers of the brokers that the cells of a group are run on.
+    pub fn brokers_of(&self, group: &str) -> Vec<usize> {
+        let group = self.groups.iter().find(|it| it.name == group);
+        let takes_part = |name: &String| {
+            group.is_some_and(|it| it.brokers.is_empty() || it.brokers.contains(name))
+        };
+        (0..self.brokers.len()).filter(|index| takes_part(&self.brokers[*index].name)).collect()
     }
 
     fn check(&self) -> Result<(), ScenarioError> {
         let name = self.name.clone();
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if name.is_empty() || !name.chars().all(is_plain) {
-            return Err(ScenarioError::BadName { name });
-        }
+        check_name("scenario", &name)?;
         if self.brokers.is_empty() {
             return Err(ScenarioError::NoBroker { name });
         }
-        for (index, broker) in self.brokers.iter().enumerate() {
-            if self.brokers[..index].iter().any(|other| other.name == broker.name) {
-                return Err(ScenarioError::SameName { name, broker: broker.name.clone() });
+        no_twins(&name, "brokers", self.brokers.iter().map(|it| it.name.as_str()))?;
+        no_twins(&name, "groups of cells", self.groups.iter().map(|it| it.name.as_str()))?;
+        let repetitions = self.groups.iter().filter_map(|group| group.repetitions);
+        for repetitions in repetitions.chain([self.repetitions]) {
+            if !(1..=REPETITIONS_MAX).contains(&repetitions) {
+                return Err(ScenarioError::Repetitions { name, repetitions });
             }
         }
-        if !(1..=REPETITIONS_MAX).contains(&self.repetitions) {
-            return Err(ScenarioError::Repetitions { name, repetitions: self.repetitions });
-        }
-        let empty = |section, list| Err(ScenarioError::Empty { name: name.clone(), section, list });
-        if let Some(it) = &self.throughput {
-            match () {
-                () if it.acks.is_empty() => return empty("throughput", "acks"),
-                () if it.durability.is_empty() => return empty("throughput", "durability"),
-                () if it.record_sizes.is_empty() => return empty("throughput", "record_sizes"),
-                () if it.batches.is_empty() => return empty("throughput", "batches"),
-                () => {}
-            }
-        }
-        if let Some(it) = &self.latency {
-            match () {
-                () if it.acks.is_empty() => return empty("latency", "acks"),
-                () if it.durability.is_empty() => return empty("latency", "durability"),
-                () if it.record_sizes.is_empty() => return empty("latency", "record_sizes"),
-                () if it.rates.is_empty() => return empty("latency", "rates"),
-                () => {}
-            }
-        }
-        Ok(())
+        self.groups.iter().try_for_each(|group| group.check(self))
     }
+}
+
+fn no_twins<'a>(
+    scenario: &str,
+    what: &'static str,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> Result<(), ScenarioError> {
+    for (index, name) in names.clone().enumerate() {
+        if names.clone().take(index).any(|other| other == name) {
+            let (name, twice) = (scenario.to_owned(), name.to_owned());
+            return Err(ScenarioError::SameName { name, what, twice });
+        }
+    }
+    Ok(())
+}
+
+fn check_name(what: &'static str, name: &str) -> Result<(), ScenarioError> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if name.is_empty() || !name.chars().all(is_plain) {
+        return Err(ScenarioError::BadName { what, name: name.to_owned() });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -142,9 +142,19 @@ fn broker(name: &str, status: u8) -> Broker {
 }
 
 #[test]
+fn a_broker_that_is_killed_is_started_again_on_what_it_has() {
+    let mut broker = broker("killed", 0);
+    let (pid, address) = (broker.pid.unwrap(), broker.address.clone());
+    broker.kill_and_restart().unwrap();
+    assert!(!is_running(pid));
+    assert!(broker.pid.is_some_and(|again| again != pid && is_running(again)));
+    assert_eq!(broker.address, address);
+    broker.stop().unwrap();
+}
+
+#[test]
 fn our_broker_has_to_end_well() {
     let good = broker("good", 0);
-    assert_eq!(good.address, "127.0.0.1:4711");
     good.stop().unwrap();
     let error = broker("bad", 3).stop().unwrap_err();
     assert!(matches!(error, BrokerError::Unclean { .. }), "{error}");

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{BrokerError, BrokerSpec, Places, READY_MAX, Started, free_port, fresh_directory};
+use super::{BrokerError, BrokerSpec, Places, Prepared, Ready, free_port, fresh_directory};
 use crate::process::Start;
 
 /// Why our broker's program is not there.
@@ -42,17 +42,19 @@ pub fn build(root: &Path) -> Result<PathBuf, BuildError> {
     program.next_back().ok_or(BuildError::NoProgram)
 }
 
-pub(super) fn start(
+pub(super) fn prepare(
     spec: &BrokerSpec,
     processors: &[usize],
     places: &Places,
-) -> Result<Started, BrokerError> {
+) -> Result<Prepared, BrokerError> {
     let directory = fresh_directory(places)?;
     let data = directory.join("data");
     std::fs::create_dir(&data).map_err(super::prepare_error(&data))?;
     let mut arguments: Vec<OsString> = vec!["serve".into(), "--data-dir".into(), data.into()];
     let metrics = SocketAddr::from(([127, 0, 0, 1], free_port()?));
-    let listen = ["--listen", "127.0.0.1:0", "--metrics", &metrics.to_string()];
+    // A port of its own, so that it is found again when it was killed.
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()?)).to_string();
+    let listen = ["--listen", &address, "--metrics", &metrics.to_string()];
     arguments.extend(listen.map(OsString::from));
     if let Some(cores) = spec.cores {
         arguments.extend([OsString::from("--cores"), cores.to_string().into()]);
@@ -64,20 +66,19 @@ pub(super) fn start(
     shown.extend(spec.arguments.iter().cloned());
     let start = Start {
         launcher: places.launcher.clone(),
-        program: places.highwater.clone(),
+        program: spec.program.clone().unwrap_or_else(|| places.highwater.clone()),
         arguments,
         processors: processors.to_vec(),
         environment: vec![],
         working_directory: directory.clone(),
         log: directory.join("log"),
     };
-    let mut process = start.start()?;
-    let address = process.wait_for_line(READY_MAX, ready_address)?;
     let settings = vec![
         ("command".to_owned(), shown.join(" ")),
         ("processors".to_owned(), format!("{processors:?}")),
     ];
-    Ok(Started { process, directory, address, metrics: Some(metrics), settings })
+    let ready = Ready::Line;
+    Ok(Prepared { start, ready, directory, address, metrics: Some(metrics), settings })
 }
 
 /// The address in the line by which the broker says that it serves: `ready HOST:PORT`.

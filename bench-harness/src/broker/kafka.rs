@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{
-    BrokerError, BrokerSpec, Places, READY_MAX, Started, free_port, fresh_directory, prepare_error,
+    BrokerError, BrokerSpec, Places, Prepared, Ready, free_port, fresh_directory, prepare_error,
 };
 use crate::process::Start;
 use crate::units::Size;
@@ -79,11 +79,11 @@ pub fn install(target: &Path) -> Result<PathBuf, InstallError> {
     Ok(folder)
 }
 
-pub(super) fn start(
+pub(super) fn prepare(
     spec: &BrokerSpec,
     processors: &[usize],
     places: &Places,
-) -> Result<Started, BrokerError> {
+) -> Result<Prepared, BrokerError> {
     let directory = fresh_directory(places)?;
     let (port, controller_port) = (free_port()?, free_port()?);
     let address = format!("127.0.0.1:{port}");
@@ -111,11 +111,10 @@ pub(super) fn start(
     };
     let format = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", "server.properties"];
     run(&format, "format.log").start()?.wait_for_end(FORMAT_MAX)?;
-    let mut process = run(&["kafka.Kafka", "server.properties"], "log").start()?;
-    let socket = SocketAddr::from(([127, 0, 0, 1], port));
-    process.wait_until(READY_MAX, || TcpStream::connect(socket).is_ok())?;
+    let start = run(&["kafka.Kafka", "server.properties"], "log");
+    let ready = Ready::Port(SocketAddr::from(([127, 0, 0, 1], port)));
     let settings = settings(&properties, heap, processors);
-    Ok(Started { process, directory, address, metrics: None, settings })
+    Ok(Prepared { start, ready, directory, address, metrics: None, settings })
 }
 
 fn properties(
@@ -137,8 +136,8 @@ fn properties(
         ("transaction.state.log.replication.factor", "1".to_owned()),
         ("transaction.state.log.min.isr", "1".to_owned()),
         ("auto.create.topics.enable", "false".to_owned()),
-        // So that topics of one cell are gone from the disk before the next.
-        ("file.delete.delay.ms", "1000".to_owned()),
+        // So that the topics of one run are gone from the disk before the next.
+        ("file.delete.delay.ms", "0".to_owned()),
     ];
     let mut properties: BTreeMap<String, String> =
         ours.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();

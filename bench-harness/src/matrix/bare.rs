@@ -11,154 +11,138 @@ use std::time::{Duration, SystemTime};
 
 use loadgen::hlog;
 use loadgen::measure::{Clock, Histogram, Summary, histogram};
-use loadgen::outcome::Outcome;
-use loadgen::settings::Acks;
-use serde::{Serialize, Serializer};
+use loadgen::settings::{Acks, Load};
+use serde::{Deserialize, Serialize};
 
-use super::cell::{Cell, Load, observe};
-use super::{Bench, MatrixError};
+use super::cell::{Cell, CellLoad};
+use super::{Bench, MatrixError, create, settle};
 use crate::broker::Broker;
 use crate::host;
-use crate::sample::Usage;
-use crate::scenario::{Bare, BatchShape, Durability};
-use crate::units::{Size, Span, time_text};
+use crate::scenario::{Bare, BatchShape, Durability, Layout, Promise};
+use crate::units::{Rate, Size, Span, time_text};
 
 /// For the question: the shortest of the three, and so the quickest to be known well.
 const PING_TIME: Duration = Duration::from_millis(500);
 
-/// All turns of one repetition, in nanoseconds.
-#[derive(Clone, Debug)]
-pub struct BareTurns {
+/// All turns of one repetition.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BareNumbers {
     /// 4 KiB, O_DIRECT, RWF_DSYNC, from the broker's processor.
-    pub bare: Histogram,
+    pub bare_write_ns: Summary,
     /// One record in one request, written → acknowledged.
-    pub append: Histogram,
+    pub append_ns: Summary,
     /// ApiVersions, asked → answered.
-    pub ping: Histogram,
-    pub outcomes: Vec<Outcome>,
-    pub usage: Vec<Usage>,
+    pub ping_ns: Summary,
+    /// Of the device.
+    pub flushes_per_append: f64,
+    pub device_bytes_per_append: f64,
 }
 
-impl BareTurns {
+impl BareNumbers {
     /// What the append took beyond the bare write, at the median.
-    pub fn overhead_ns(&self) -> i64 {
-        self.difference(&self.bare)
+    pub fn overhead_ns(&self) -> f64 {
+        p50(&self.append_ns) - p50(&self.bare_write_ns)
     }
 
     /// And of that what is not the way to the broker and back.
-    pub fn broker_ns(&self) -> i64 {
-        let ping = self.ping.value_at_quantile(0.5);
-        self.overhead_ns() - i64::try_from(ping).unwrap_or(i64::MAX)
-    }
-
-    fn difference(&self, less: &Histogram) -> i64 {
-        let [append, less] = [&self.append, less].map(|it| it.value_at_quantile(0.5));
-        append.cast_signed() - less.cast_signed()
-    }
-
-    /// Device flushes for each append.
-    pub fn flushes_per_append(&self) -> f64 {
-        let flushes: u64 = self.usage.iter().map(|it| it.disk_flushes).sum();
-        let appends: u64 = self.outcomes.iter().map(|it| it.tally().acknowledged).sum();
-        if appends == 0 { 0.0 } else { flushes as f64 / appends as f64 }
-    }
-
-    /// Bytes that the device wrote for each append.
-    pub fn device_bytes_per_append(&self) -> f64 {
-        let bytes: u64 = self.usage.iter().map(|it| it.disk_written_bytes).sum();
-        let appends: u64 = self.outcomes.iter().map(|it| it.tally().acknowledged).sum();
-        if appends == 0 { 0.0 } else { bytes as f64 / appends as f64 }
+    pub fn broker_ns(&self) -> f64 {
+        self.overhead_ns() - p50(&self.ping_ns)
     }
 
     pub(super) fn summary(&self) -> String {
-        let p50 = |histogram: &Histogram| time_text(histogram.value_at_quantile(0.5));
+        let time = |summary: &Summary| time_text(summary.p50.unwrap_or_default());
         format!(
-            "bare: p50 of a durable write {}, of an append through the broker {}, of a question {}",
-            p50(&self.bare),
-            p50(&self.append),
-            p50(&self.ping)
+            "p50 of a durable write {}, of an append through the broker {}, of a question {}",
+            time(&self.bare_write_ns),
+            time(&self.append_ns),
+            time(&self.ping_ns)
         )
-    }
-
-    pub(super) fn write_hlogs(&self, folder: &Path, prefix: &str) -> Result<(), MatrixError> {
-        let parts = [
-            ("write", "4 KiB RWF_DSYNC write", &self.bare),
-            ("append", "durable append through the broker", &self.append),
-            ("ping", "ApiVersions", &self.ping),
-        ];
-        for (name, meaning, histogram) in parts {
-            let path = folder.join(format!("{prefix}{name}.hlog"));
-            let failed = |source| MatrixError::Write { path: path.clone(), source };
-            let mut file = BufWriter::new(File::create(&path).map_err(failed)?);
-            let began =
-                self.outcomes.first().map_or(SystemTime::UNIX_EPOCH, |outcome| outcome.began_at);
-            hlog::write_one(&mut file, name, meaning, began, Duration::from_secs(1), histogram)
-                .map_err(|source| MatrixError::Hlog { path: path.clone(), source })?;
-        }
-        Ok(())
     }
 }
 
-impl Serialize for BareTurns {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Numbers {
-            bare_write_ns: Summary,
-            append_ns: Summary,
-            ping_ns: Summary,
-            flushes_per_append: f64,
-            device_bytes_per_append: f64,
-        }
-        Numbers {
-            bare_write_ns: Summary::of(&self.bare),
-            append_ns: Summary::of(&self.append),
-            ping_ns: Summary::of(&self.ping),
-            flushes_per_append: self.flushes_per_append(),
-            device_bytes_per_append: self.device_bytes_per_append(),
-        }
-        .serialize(serializer)
-    }
+/// Nanoseconds; nothing of too few.
+pub(super) fn p50(summary: &Summary) -> f64 {
+    summary.p50.map_or(f64::NAN, |it| it as f64)
 }
 
 pub(super) fn measure(
     bench: &Bench<'_>,
     broker: &Broker,
     bare: Bare,
-) -> Result<BareTurns, MatrixError> {
-    let mut turns = BareTurns {
-        bare: histogram(),
-        append: histogram(),
-        ping: histogram(),
-        outcomes: Vec::new(),
-        usage: Vec::new(),
-    };
+    name: &str,
+) -> Result<BareNumbers, MatrixError> {
+    let (mut writes, mut appends, mut pings) = (histogram(), histogram(), histogram());
+    let (mut flushes, mut bytes, mut acknowledged) = (0, 0, 0);
     let cell = Cell {
-        load: Load::Saturating(BatchShape::Records(1)),
+        group: "bare".to_owned(),
+        layout: Layout::Pinned,
+        load: CellLoad::Closed { batch: BatchShape::Records(1), in_flight: Size(1 << 20) },
         acks: Acks::All,
         durability: Durability::Durable,
         record_size: bare.record_size,
-        times: (Span(Duration::from_millis(100)), bare.duration),
-        in_flight: Size(1 << 20),
-        requests_in_flight_max: 1,
-        linger: Span(Duration::ZERO),
-        connections: 1,
         partitions: 1,
+        connections: 1,
+        readers: Vec::new(),
+        events: Vec::new(),
+        warm_up: Span(Duration::from_millis(100)),
+        duration: bare.duration,
+        interval: Span(Duration::from_millis(100)),
     };
-    let settings = cell.settings(&broker.address, bench.placement);
+    let client = &bench.placement.client;
+    let mut settings = cell.settings(&broker.address, client, Promise::Durable, Rate(0.0))?;
+    if let Load::Closed(closed) = &mut settings.load {
+        closed.requests_in_flight_max = 1;
+    }
     let failed = |what| move |source| MatrixError::Run { what, source: Box::new(source) };
     let broker_processor = bench.placement.broker.first().copied();
-    let client_processor = bench.placement.client.first().copied();
+    let client_processor = client.first().copied();
     for _ in 0..bare.turns {
+        settle();
         let latency = host::flush(&bench.places.data, bare.duration.0, broker_processor)?;
-        turns.bare.add(&latency.histogram).expect("it grows with its values");
-        let (outcome, usage) = observe(bench, broker, &settings).map_err(failed("an append"))?;
+        writes.add(&latency.histogram).expect("it grows with its values");
+        let sampler = bench.sampler(broker);
+        let outcome = loadgen::run::run(&settings);
+        let samples = sampler.stop();
+        let outcome = outcome.map_err(failed("an append"))?;
+        let (from_ns, to_ns) = outcome.window_ns();
+        let usage = samples.between(from_ns, to_ns);
+        flushes += usage.disk_flushes;
+        bytes += usage.disk_written_bytes;
+        acknowledged += outcome.tally().acknowledged;
         let service = outcome.measurements.total(Clock::Service);
-        turns.append.add(&service).expect("it grows with its values");
-        turns.outcomes.push(outcome);
-        turns.usage.push(usage);
+        appends.add(&service).expect("it grows with its values");
         let ping = loadgen::run::ping(&broker.address, PING_TIME, client_processor)
             .map_err(failed("a question"))?;
-        turns.ping.add(&ping).expect("it grows with its values");
+        pings.add(&ping).expect("it grows with its values");
     }
-    Ok(turns)
+    let folder = bench.store.folder().join("histograms");
+    create(&folder)?;
+    for (kind, meaning, histogram) in [
+        ("write", "4 KiB RWF_DSYNC write", &writes),
+        ("append", "durable append through the broker", &appends),
+        ("ping", "ApiVersions", &pings),
+    ] {
+        write_hlog(&folder.join(format!("bare-{name}-{kind}.hlog")), kind, meaning, histogram)?;
+    }
+    let per_append = |count: u64| count as f64 / (acknowledged as f64).max(1.0);
+    Ok(BareNumbers {
+        bare_write_ns: Summary::of(&writes),
+        append_ns: Summary::of(&appends),
+        ping_ns: Summary::of(&pings),
+        flushes_per_append: per_append(flushes),
+        device_bytes_per_append: per_append(bytes),
+    })
+}
+
+fn write_hlog(
+    path: &Path,
+    name: &str,
+    meaning: &str,
+    histogram: &Histogram,
+) -> Result<(), MatrixError> {
+    let file = File::create(path)
+        .map_err(|source| MatrixError::Write { path: path.to_owned(), source })?;
+    let (began, length) = (SystemTime::now(), Duration::from_secs(1));
+    hlog::write_one(&mut BufWriter::new(file), name, meaning, began, length, histogram)
+        .map_err(|source| MatrixError::Hlog { path: path.to_owned(), source })
 }

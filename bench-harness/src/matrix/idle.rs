@@ -1,7 +1,7 @@
-//! What a broker uses that has many partitions and nothing to do.
+//! What a broker takes to start, and what it uses that has many partitions and nothing to do.
 
 use loadgen::run::NewTopic;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Bench, MatrixError};
 use crate::broker::{Broker, BrokerSpec};
@@ -10,9 +10,13 @@ use crate::scenario::Idle;
 use crate::units::nanos;
 
 /// What was used while nothing was done.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct IdleUse {
     pub partitions: u32,
+    /// From the start of its process until it said that it serves; none of one that ran already.
+    pub started_in_s: Option<f64>,
+    /// From the start of its process until its first topic was made and led.
+    pub first_topic_s: Option<f64>,
     /// Without any topic.
     pub empty: Usage,
     /// With the topic, some time after it was made.
@@ -35,6 +39,14 @@ pub(super) fn measure(
     idle: Idle,
 ) -> Result<IdleUse, MatrixError> {
     let broker = Broker::start(spec, &bench.placement.broker, bench.places)?;
+    let serves_ns = monotonic_ns();
+    make_topic(&broker, "first", 1)?;
+    let until_topic_s = (monotonic_ns() - serves_ns) as f64 / 1e9;
+    loadgen::run::delete_topic(&broker.address, "first").map_err(|source| MatrixError::Run {
+        what: "deleting the first topic",
+        source: Box::new(source),
+    })?;
+    let started_in_s = broker.started_in.map(|it| it.as_secs_f64());
     let used = |duration: std::time::Duration| {
         let sampler = bench.sampler(&broker);
         let from_ns = monotonic_ns();
@@ -44,20 +56,28 @@ pub(super) fn measure(
     std::thread::sleep(idle.settle.0);
     let empty = used(idle.duration.0);
     let before_ns = monotonic_ns();
+    make_topic(&broker, "idle", idle.partitions)?;
+    let creation_s = (monotonic_ns() - before_ns) as f64 / 1e9;
+    std::thread::sleep(idle.settle.0);
+    let idle_use = IdleUse {
+        partitions: idle.partitions,
+        started_in_s,
+        first_topic_s: started_in_s.map(|started_in_s| started_in_s + until_topic_s),
+        empty,
+        idle: used(idle.duration.0),
+        creation_s,
+    };
+    broker.stop()?;
+    Ok(idle_use)
+}
+
+fn make_topic(broker: &Broker, name: &str, partitions: u32) -> Result<(), MatrixError> {
     let topic = NewTopic {
-        name: "idle".to_owned(),
-        partitions_count: i32::try_from(idle.partitions).unwrap_or(i32::MAX),
+        name: name.to_owned(),
+        partitions_count: i32::try_from(partitions).unwrap_or(i32::MAX),
         replication_factor: 1,
         configs: vec![],
     };
-    loadgen::run::create_topic(&broker.address, topic).map_err(|source| MatrixError::Run {
-        what: "making the idle topic",
-        source: Box::new(source),
-    })?;
-    let creation_s = (monotonic_ns() - before_ns) as f64 / 1e9;
-    std::thread::sleep(idle.settle.0);
-    let idle_use =
-        IdleUse { partitions: idle.partitions, empty, idle: used(idle.duration.0), creation_s };
-    broker.stop()?;
-    Ok(idle_use)
+    loadgen::run::create_topic(&broker.address, topic)
+        .map_err(|source| MatrixError::Run { what: "making a topic", source: Box::new(source) })
 }

@@ -1,100 +1,255 @@
-//! The report of a scenario.
+//! The report of a matrix, from what is in its folder.
 
-mod bare;
-mod latency;
-mod throughput;
+mod summary;
+mod closed;
+mod open;
+mod timeline;
+mod rest;
 
-use loadgen::ledger::Counts;
-
-use super::{BrokerResults, CellRun, FlushProof, Load, Measured, Results, seconds_text};
-use crate::plot::{Color, Dot};
+use super::cell::Cell as MatrixCell;
+use super::comparison::{Comparison, Finding, Metric};
+use super::results::Results;
+use super::run::{FlushProof, Numbers, Run};
+use crate::plot::{
+    Axis, Better, Color, Comparison as Compared, Dot, Estimate, ForestPlot, ForestRow,
+};
 use crate::report::common::capitalised;
-use crate::report::{Cell, Document, Table, common};
-use crate::units::{bytes_text, grouped, median_min_max, percent_text, three_digits};
+use crate::report::{Cell, Document, Table, curves};
+use crate::scenario::{Group, GroupLoad};
+use crate::units::{median_min_max, three_digits};
 
+pub use summary::terminal;
+
+/// Of pictures that stand two in a row.
 const WIDTH: f64 = 600.0;
 
-pub(super) fn document(results: &Results) -> Document {
-    let mut document = Document::new(&format!("Scenario {}", results.scenario.name));
-    put_verdict(&mut document, results);
-    document.text(format!(
-        "{}. Commit `{}`, {}. {}. {}; brokers take turns, each starts fresh in every repetition.",
-        capitalised(&results.scenario.about),
-        results.commit,
-        results.began,
-        capitalised(&results.placement.reason),
-        match results.scenario.repetitions {
-            1 => "One repetition".to_owned(),
-            count => format!("{count} repetitions"),
+impl Results {
+    /// All of it as one document.
+    pub fn document(&self) -> Document {
+        let comparisons = self.comparisons();
+        let mut document = Document::new(&capitalised(&self.scenario.about));
+        summary::put(&mut document, self, &comparisons);
+        for group in &self.scenario.groups {
+            let part = Part::new(self, group, &comparisons);
+            document.heading(&capitalised(&group.name.replace('-', " ")));
+            if !group.about.is_empty() {
+                document.text(capitalised(&group.about));
+            }
+            match &group.load {
+                GroupLoad::Closed(load) => closed::put(&mut document, &part, load),
+                GroupLoad::Open(load) => open::put(&mut document, &part, load),
+            }
+            part.put_comparisons(&mut document);
         }
-    ));
-    document.code(results.command.clone());
-    bare::put(&mut document, results);
-    throughput::put(&mut document, results);
-    latency::put(&mut document, results);
-    put_idle(&mut document, results);
-    put_books(&mut document, results);
-    put_errors(&mut document, results);
-    document.heading("Settings");
-    document.text("The scenario; `results.json` has every setting of every run.");
-    document.code(toml::to_string(&results.scenario).unwrap_or_default());
-    for broker in &results.brokers {
-        document.text(format!("Of {}:", broker.name));
-        document.table(common::settings_table(&broker.settings));
+        rest::put(&mut document, self);
+        document
     }
-    common::put_host(&mut document, &results.facts);
-    put_limits(&mut document);
-    document
+
+    /// The brokers with their colours, by number.
+    fn color(&self, broker: usize) -> Color {
+        Color::SERIES[broker % Color::SERIES.len()]
+    }
 }
 
-fn put_verdict(document: &mut Document, results: &Results) {
-    let runs = || results.brokers.iter().flat_map(|broker| &broker.cells);
-    let count = |is: fn(&CellRun) -> bool| runs().filter(|run| is(run)).count();
-    let failed = count(|run| run.measured.is_err());
-    let broken = count(|run| run.measured.is_ok() && !run.is_kept());
-    let measured = |run: &CellRun, is: fn(&Measured) -> bool| run.measured.as_ref().is_ok_and(is);
-    let unproven =
-        runs().filter(|run| measured(run, |it| it.proof == FlushProof::DidNotMove)).count();
-    let bound = runs()
-        .filter(|run| measured(run, |it| !it.outcome.verdict().client_bound.is_empty()))
-        .count();
-    let all = runs().count();
-    let acknowledged: u64 = runs()
-        .filter_map(|run| run.measured.as_ref().ok())
-        .map(|measured| measured.outcome.counts.acknowledged)
-        .sum();
-    if broken == 0 && failed == 0 {
-        document.verdict(
-            true,
-            format!(
-                "{} runs of cells; all {} acknowledged records were read back once, intact and in \
-                 order.",
-                all,
-                grouped(acknowledged)
-            ),
-        );
-    }
-    let wrong = [
-        (
-            broken,
-            "in which the broker did not keep what it had acknowledged, or acknowledged nothing",
-        ),
-        (failed, "that did not come to an end"),
-        (unproven, "that claim to be durable while the device was never flushed: invalid"),
-        (bound, "that are client-bound and say little about the broker"),
-    ];
-    for (count, what) in wrong {
-        if count != 0 {
-            document.verdict(false, format!("{count} of {all} runs {what}."));
+/// One group of cells.
+struct Part<'a> {
+    results: &'a Results,
+    group: &'a Group,
+    cells: Vec<MatrixCell>,
+    /// The brokers that have a part in it, by number.
+    brokers: Vec<usize>,
+    comparisons: Vec<&'a Comparison>,
+}
+
+impl<'a> Part<'a> {
+    fn new(results: &'a Results, group: &'a Group, comparisons: &'a [Comparison]) -> Part<'a> {
+        Part {
+            results,
+            group,
+            cells: results.cells(&group.name),
+            brokers: results.scenario.brokers_of(&group.name),
+            comparisons: comparisons.iter().filter(|it| it.cell.group == group.name).collect(),
         }
     }
+
+    fn broker(&self, index: usize) -> &'a str {
+        &self.results.scenario.brokers[index].name
+    }
+
+    fn runs(&self, cell: &MatrixCell, broker: usize) -> Vec<&'a Run> {
+        self.results.runs_of(cell, self.broker(broker))
+    }
+
+    fn name(&self, cell: &MatrixCell) -> String {
+        let all: Vec<&MatrixCell> = self.cells.iter().collect();
+        let name = cell.short_name(&all);
+        if name.is_empty() { cell.group.clone() } else { name }
+    }
+
+    /// What all of its cells have in common, in words.
+    fn conditions(&self) -> String {
+        let list = |items: Vec<String>| items.join(", ");
+        let group = self.group;
+        let layouts = group.layouts.iter().map(|it| it.name().to_owned()).collect();
+        format!(
+            "{} partitions, {} connections, records of {}, acks {}; layout {}; {} measured after \
+             {}, {} on each broker",
+            list(group.partitions.iter().map(u32::to_string).collect()),
+            list(group.connections.iter().map(u32::to_string).collect()),
+            list(group.record_sizes.iter().map(|it| it.text()).collect()),
+            list(group.acks.iter().map(|it| it.name().to_owned()).collect()),
+            list(layouts),
+            group.duration,
+            group.warm_up,
+            match self.results.scenario.repetitions_of(&group.name) {
+                1 => "once".to_owned(),
+                count => format!("{count} times"),
+            }
+        )
+    }
+
+    /// A row for each cell and broker that was run.
+    fn table(&self, head: &[&str], note: &str, row: impl Fn(&[&Numbers]) -> Vec<Cell>) -> Table {
+        let mut names = vec!["cell".to_owned(), "broker".to_owned(), "promise".to_owned()];
+        names.extend(head.iter().map(|it| (*it).to_owned()));
+        names.push("verdict".to_owned());
+        let mut rows = Vec::new();
+        for cell in &self.cells {
+            for &broker in &self.brokers {
+                let runs = self.runs(cell, broker);
+                let numbers = numbers_of(&runs);
+                let promise = cell.durability.of(broker).name();
+                let mut line: Vec<Cell> =
+                    vec![self.name(cell).into(), self.broker(broker).into(), promise.into()];
+                if numbers.is_empty() {
+                    line.extend(head.iter().map(|_| Cell::from("–")));
+                } else {
+                    line.extend(row(&numbers));
+                }
+                line.push(verdict_of(&runs));
+                rows.push(line);
+            }
+        }
+        Table { head: names, rows, note: Some(note.to_owned()) }
+    }
+
+    /// By how much the first broker is better, cell by cell.
+    fn put_comparisons(&self, document: &mut Document) {
+        let mut metrics: Vec<Metric> = Vec::new();
+        for comparison in &self.comparisons {
+            if !metrics.contains(&comparison.metric) {
+                metrics.push(comparison.metric);
+            }
+        }
+        if metrics.is_empty() {
+            return;
+        }
+        self.put_forests(document, &metrics);
+        let mut head = vec!["cell".to_owned(), "against".to_owned()];
+        head.extend(metrics.iter().map(|metric| metric.name().to_owned()));
+        let mut rows = Vec::new();
+        for cell in &self.cells {
+            for &theirs in self.brokers.iter().skip(1) {
+                let theirs = self.broker(theirs);
+                let mut row: Vec<Cell> = vec![self.name(cell).into(), theirs.into()];
+                for metric in &metrics {
+                    let of = |it: &&&Comparison| {
+                        it.cell == *cell && it.theirs == theirs && it.metric == *metric
+                    };
+                    let found = self.comparisons.iter().find(of);
+                    row.push(found.map_or(Cell::from("–"), |it| finding_cell(&it.finding)));
+                }
+                rows.push(row);
+            }
+        }
+        let ours = self.brokers.first().map_or("", |broker| self.broker(*broker));
+        let note = format!(
+            "How many times better {ours} is: more throughput, less time, less processor time; \
+             geometric means over runs that followed each other, in brackets the interval that \
+             holds the middle with 95 % confidence (bootstrap over the pairs, widened for their \
+             small number). Below 1 it loses, and the number stands out where that is sure. \
+             In italics is what does not count, or counts only as at least."
+        );
+        document.table(Table { head, rows, note: Some(note) });
+    }
+}
+
+impl Part<'_> {
+    /// One picture for each thing that is compared.
+    fn put_forests(&self, document: &mut Document, metrics: &[Metric]) {
+        let Some((ours, others)) = self.brokers.split_first() else { return };
+        let ours = self.broker(*ours);
+        let pictures = metrics.iter().filter_map(|metric| {
+            let mut rows = Vec::new();
+            for &theirs in others {
+                let theirs = self.broker(theirs);
+                let of = |it: &&&Comparison| it.metric == *metric && it.theirs == theirs;
+                let compared = self.comparisons.iter().filter(of).map(|it| {
+                    let (name, estimate) = (self.name(&it.cell), estimate(&it.finding));
+                    ForestRow::Comparison(Compared { name, estimate })
+                });
+                rows.push(ForestRow::Heading(format!("against {theirs}")));
+                rows.extend(compared);
+            }
+            let ends = self.comparisons.iter().filter(|it| it.metric == *metric);
+            let ends = ends.filter_map(|it| it.finding.ratio());
+            let ends: Vec<f64> = ends
+                .flat_map(|it| {
+                    let (low, high) = it.interval.unwrap_or((it.value, it.value));
+                    [low, high]
+                })
+                .collect();
+            let low = ends.iter().copied().reduce(f64::min)?;
+            let high = ends.iter().copied().reduce(f64::max)?;
+            let plot = ForestPlot {
+                title: capitalised(metric.name()),
+                x: Axis::ratio("times better, log scale", low, high, curves::short),
+                sides: ("worse".to_owned(), format!("{ours} better")),
+                better: Better::Above,
+                rows,
+                width: WIDTH,
+            };
+            Some(plot.picture())
+        });
+        document.figures(
+            2,
+            pictures.collect(),
+            "Ratios with their intervals of 95 % confidence. An interval that holds 1 decides \
+             nothing.",
+        );
+    }
+}
+
+fn estimate(finding: &Finding) -> Estimate {
+    match finding {
+        Finding::AtLeast { ratio } => Estimate::AtLeast(ratio.value),
+        Finding::NotCounted { reason } => Estimate::Invalid(reason.clone()),
+        Finding::Better { ratio } | Finding::Worse { ratio } | Finding::Undecided { ratio } => {
+            match ratio.interval {
+                Some((low, high)) => Estimate::Interval { ratio: ratio.value, low, high },
+                None => Estimate::Invalid(finding.text()),
+            }
+        }
+    }
+}
+
+fn finding_cell(finding: &Finding) -> Cell {
+    let text = finding.text();
+    match finding {
+        Finding::Worse { .. } => Cell::bad(text),
+        Finding::Better { .. } | Finding::Undecided { .. } => Cell::from(text),
+        Finding::AtLeast { .. } | Finding::NotCounted { .. } => Cell::invalid(text),
+    }
+}
+
+fn numbers_of<'a>(runs: &[&'a Run]) -> Vec<&'a Numbers> {
+    runs.iter().filter_map(|run| run.numbers.as_ref().ok()).collect()
 }
 
 /// The median of one number over the repetitions of a cell, with its spread.
-fn spread(runs: &[&CellRun], number: impl Fn(&Measured) -> f64) -> Option<Dot> {
-    let numbers: Vec<f64> =
-        runs.iter().filter_map(|run| run.measured.as_ref().ok()).map(number).collect();
-    let (median, min, max) = median_min_max(&numbers)?;
+fn spread(runs: &[&Numbers], number: impl Fn(&Numbers) -> Option<f64>) -> Option<Dot> {
+    let numbers: Option<Vec<f64>> = runs.iter().map(|it| number(it)).collect();
+    let (median, min, max) = median_min_max(&numbers?)?;
     Some(Dot { median, min, max })
 }
 
@@ -109,208 +264,44 @@ fn spread_text(dot: Option<Dot>, text: impl Fn(f64) -> String) -> String {
     }
 }
 
+fn spread_cell(
+    runs: &[&Numbers],
+    number: impl Fn(&Numbers) -> Option<f64>,
+    text: impl Fn(f64) -> String,
+) -> Cell {
+    Cell::from(spread_text(spread(runs, number), text))
+}
+
 /// Whether the runs of a cell count, in a word or two.
-fn verdict_of(runs: &[&CellRun]) -> Cell {
-    let measured: Vec<&Measured> =
-        runs.iter().filter_map(|run| run.measured.as_ref().ok()).collect();
-    let any = |is: fn(&Measured) -> bool| measured.iter().any(|it| is(it));
-    if measured.len() < runs.len() {
+fn verdict_of(runs: &[&Run]) -> Cell {
+    if runs.is_empty() {
+        return Cell::invalid("not run");
+    }
+    let numbers = numbers_of(runs);
+    let any = |is: fn(&Numbers) -> bool| numbers.iter().any(|it| is(it));
+    if numbers.len() < runs.len() {
         return Cell::bad("failed");
     }
-    if any(|it| !it.outcome.verdict().is_kept) {
+    if any(|it| !it.verdict.is_kept) {
         return Cell::bad("broken");
     }
-    if any(|it| it.outcome.verdict().is_hollow) {
+    if any(|it| it.verdict.is_hollow) {
         return Cell::bad("nothing came through");
     }
-    if any(|it| it.proof == FlushProof::DidNotMove) {
+    if any(|it| it.flush_proof == FlushProof::DidNotMove) {
         return Cell::invalid("invalid: no flush");
     }
-    if any(|it| !it.outcome.verdict().client_bound.is_empty()) {
-        return Cell::invalid("client-bound");
-    }
-    Cell::from("verified")
-}
-
-/// Whether every run of a cell says something about its broker.
-fn is_valid(runs: &[&CellRun]) -> bool {
-    runs.iter().all(|run| run.is_kept() && run.measured.as_ref().is_ok_and(Measured::is_valid))
-}
-
-/// The runs of each cell of this kind of load, by broker and in the order of the scenario.
-fn rows(results: &Results, is_kind: fn(&Load) -> bool) -> Vec<(String, Vec<Vec<&CellRun>>)> {
-    let mut rows: Vec<(String, Vec<Vec<&CellRun>>)> = Vec::new();
-    for (index, broker) in results.brokers.iter().enumerate() {
-        for (name, runs) in super::cell::by_cell(&broker.cells) {
-            if !runs.first().is_some_and(|run| is_kind(&run.cell.load)) {
-                continue;
-            }
-            let known = rows.iter().position(|(known, _)| *known == name);
-            let row = known.unwrap_or_else(|| {
-                rows.push((name, vec![Vec::new(); results.brokers.len()]));
-                rows.len() - 1
-            });
-            rows[row].1[index] = runs;
-        }
-    }
-    rows
-}
-
-/// The brokers with their colours.
-fn series(results: &Results) -> Vec<(String, Color)> {
-    let names = results.brokers.iter().map(|broker| broker.name.clone());
-    names.zip(Color::SERIES.into_iter().cycle()).collect()
-}
-
-fn put_idle(document: &mut Document, results: &Results) {
-    let measured: Vec<(&BrokerResults, super::IdleUse)> =
-        results.brokers.iter().filter_map(|broker| Some((broker, broker.idle?))).collect();
-    if measured.is_empty() {
-        return;
-    }
-    document.heading("At rest");
-    let head = [
-        "broker",
-        "partitions",
-        "CPU without topics",
-        "CPU with them",
-        "memory without",
-        "with them",
-        "bytes per partition",
-        "making them took",
-        "start to serving",
-    ];
-    let rows = measured.into_iter().map(|(broker, idle)| {
-        let start =
-            median_min_max(&broker.started_in_s).map(|(median, min, max)| Dot { median, min, max });
-        let cells = [
-            broker.name.clone(),
-            idle.partitions.to_string(),
-            percent_text(idle.empty.cpu_share()),
-            percent_text(idle.idle.cpu_share()),
-            bytes_text(idle.empty.resident_bytes_max as f64),
-            bytes_text(idle.idle.resident_bytes_max as f64),
-            bytes_text(idle.bytes_per_partition()),
-            seconds_text(idle.creation_s),
-            spread_text(start, seconds_text),
-        ];
-        cells.into_iter().map(Cell::from).collect()
-    });
-    let rows = rows.collect();
-    let note = "Processor time is in shares of one processor, memory is what is resident. Nothing \
-                is produced or consumed, and no client is connected.";
-    document.table(Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows,
-        note: Some(note.to_owned()),
-    });
-}
-
-fn put_books(document: &mut Document, results: &Results) {
-    document.heading("What became of every record");
-    let head = [
-        "broker",
-        "sent",
-        "acknowledged",
-        "failed",
-        "unknown",
-        "consumed",
-        "missing",
-        "duplicated",
-        "out of order",
-        "corrupt",
-    ];
-    let rows = results.brokers.iter().map(|broker| {
-        // What was sent without asking for an answer is promised nothing.
-        let sum = |is_answered: bool| {
-            let measured = broker.cells.iter().filter_map(|run| run.measured.as_ref().ok());
-            let of_kind = measured
-                .filter(|it| it.outcome.settings.acks.is_answered() == is_answered)
-                .map(|it| it.outcome.counts);
-            of_kind.fold(Counts::default(), Counts::plus)
-        };
-        let (answered, all) = (sum(true), sum(true).plus(sum(false)));
-        let wrong = |count: u64| Cell::bad_if(count != 0, grouped(count));
-        vec![
-            Cell::from(broker.name.as_str()),
-            grouped(all.sent).into(),
-            grouped(answered.acknowledged).into(),
-            grouped(answered.failed).into(),
-            grouped(answered.unknown).into(),
-            grouped(all.consumed).into(),
-            wrong(answered.missing),
-            wrong(all.duplicated),
-            wrong(all.out_of_order),
-            wrong(all.corrupt),
-        ]
-    });
-    let rows = rows.collect();
-    let note = "Over all cells. Missing are acknowledged records that were not read back.";
-    document.table(Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows,
-        note: Some(note.to_owned()),
-    });
-}
-
-fn put_errors(document: &mut Document, results: &Results) {
-    let mut rows: Vec<Vec<Cell>> = Vec::new();
-    let mut row = |broker: &str, place: String, what: String| {
-        rows.push(vec![Cell::from(broker), place.into(), what.into()]);
-    };
-    for broker in &results.brokers {
-        for error in &broker.errors {
-            row(&broker.name, "–".to_owned(), error.clone());
-        }
-        for run in &broker.cells {
-            let place = format!("{}, repetition {}", run.cell.name(), run.repetition + 1);
-            match &run.measured {
-                Err(error) => row(&broker.name, place, error.clone()),
-                Ok(measured) => {
-                    for (note, count) in &measured.outcome.notes {
-                        row(&broker.name, place.clone(), format!("{count} × {note}"));
-                    }
-                    for reason in measured.outcome.verdict().client_bound {
-                        row(&broker.name, place.clone(), format!("client-bound: {reason}"));
-                    }
-                }
-            }
-        }
-    }
-    if !rows.is_empty() {
-        document.heading("What went wrong");
-        let head = ["broker", "where", "what"].map(str::to_owned).to_vec();
-        document.table(Table { head, rows, note: None });
+    match numbers.iter().filter(|it| it.is_client_bound()).count() {
+        0 => Cell::from("verified"),
+        count if count == numbers.len() => Cell::invalid("client-bound"),
+        count => Cell::invalid(format!("client-bound in {count} of {}", numbers.len())),
     }
 }
 
-fn put_limits(document: &mut Document) {
-    document.heading("What this does not say");
-    document.text(
-        "Brokers and load generator run on one host over loopback: no network, one replica. Runs \
-         are short, so nothing here is about retention, compaction, full disks or warm caches of \
-         days. Everything that is read back comes from memory. Compare brokers within this report \
-         only: another host gives other numbers.",
-    );
-}
-
-/// How the first broker compares with the second: a ratio, and whether it lost. `is_valid` is
-/// whether both numbers say something about their brokers.
-fn ratio_cell(
-    ours: Option<Dot>,
-    theirs: Option<Dot>,
-    more_is_better: bool,
-    is_valid: bool,
-) -> Cell {
-    let (Some(ours), Some(theirs)) = (ours, theirs) else { return Cell::from("–") };
-    if theirs.median <= 0.0 {
-        return Cell::from("–");
+/// Seconds for people.
+fn seconds_text(seconds: f64) -> String {
+    match seconds {
+        ..0.9995 => format!("{} ms", three_digits(seconds * 1e3)),
+        _ => format!("{} s", three_digits(seconds)),
     }
-    let ratio = ours.median / theirs.median;
-    let text = format!("{}×", three_digits(ratio));
-    if !is_valid {
-        return Cell::invalid(text);
-    }
-    let has_lost = if more_is_better { ratio < 1.0 } else { 1.0 < ratio };
-    Cell::bad_if(has_lost, text)
 }

@@ -1,20 +1,124 @@
-//! Tests of cells and of a scenario's report, on runs made by hand.
+//! Tests of cells, of their order, of what is kept of them and of reports, on runs made by hand.
+
+use std::path::Path;
 
 use loadgen::settings::Acks;
 
+use super::plan::turns;
 use super::*;
 use crate::sample::{JournalCounters, JournalUse, Usage};
-use crate::scenario::Durability;
-use crate::testing::{facts, outcome, samples};
+use crate::scenario::Promise;
+use crate::testing::{Folder, facts, outcome, samples};
+
+const TWO_BROKERS: &str = r#"
+name = "two"
+about = "two brokers, some cells"
+repetitions = 6
+
+[[broker]]
+name = "Ours"
+kind = "highwater"
+
+[[broker]]
+name = "Theirs"
+kind = "kafka"
+
+[[cells]]
+name = "throughput"
+load.closed = { batches = ["64KiB"], in_flight = "8MiB" }
+acks = ["1", "all"]
+durability = ["relaxed", "first-durable"]
+record_sizes = ["1KiB"]
+partitions = [16]
+connections = [4]
+warm_up = "0s"
+duration = "2s"
+
+[[cells]]
+name = "spike"
+load.open = { profiles = ["black-friday"], peaks = ["30000/s"], linger = "0s" }
+acks = ["all"]
+durability = ["durable"]
+record_sizes = ["1KiB"]
+partitions = [4]
+connections = [1]
+warm_up = "0s"
+duration = "2s"
+"#;
 
 fn scenario() -> Scenario {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/first-light.toml");
-    Scenario::read(&path).unwrap().0
+    Scenario::parse(Path::new("two.toml"), TWO_BROKERS).unwrap()
+}
+
+/// A folder in which everything was run: the second broker uses twice the processor time of the
+/// first and takes three quarters of what it takes, but is quicker in spikes.
+fn all_run(folder: &Folder) -> Store {
+    let scenario = scenario();
+    let store = Store::open(folder.path(), &toml::to_string(&scenario).unwrap()).unwrap();
+    let origin = Origin {
+        began: "2026-11-27 00:00:26 UTC".to_owned(),
+        commit: "abc".to_owned(),
+        command: "bench-harness run two.toml".to_owned(),
+        facts: facts(),
+    };
+    store.put("matrix.json", &origin).unwrap();
+    let placement = Placement::of(Layout::Pinned, &[0, 1], Some(1));
+    store.put(&placement_file(Layout::Pinned), &placement).unwrap();
+    let broker = BrokerFacts { started_in_s: vec![0.05], is_known: true, ..BrokerFacts::default() };
+    for spec in &scenario.brokers {
+        store.put(&broker_file(&spec.name, Layout::Pinned), &broker).unwrap();
+    }
+    for turn in turns(&scenario, &Cell::all(&scenario)) {
+        let (run, trace) = run(&scenario, turn);
+        store.put(&turn.file(&scenario, "json"), &run).unwrap();
+        store.put(&turn.file(&scenario, "trace"), &trace).unwrap();
+    }
+    store
+}
+
+fn run(scenario: &Scenario, turn: Turn<'_>) -> (Run, Trace) {
+    let trace = Trace { outcome: outcome(turn.cell.acks, 0), samples: samples() };
+    let promise = turn.cell.durability.of(turn.broker);
+    let mut numbers = trace.numbers(promise, &facts(), true, Vec::new());
+    // A host that is slower in every other minute, and a little noise.
+    let drift = if turn.repetition.is_multiple_of(2) { 1.0 } else { 0.7 };
+    let noise = 1.0 + f64::from((turn.repetition * 7 + 3) % 5) / 200.0;
+    numbers.bytes_per_s *= drift;
+    if turn.broker == 1 {
+        numbers.bytes_per_s *= 0.75 * noise;
+        numbers.cpu_s_per_gb = numbers.cpu_s_per_gb.map(|it| it * 2.0 * noise);
+        for summary in numbers.latencies_ns.values_mut() {
+            summary.p99 = summary.p99.map(|it| it / 2 + u64::from(turn.repetition) * 1000);
+        }
+    }
+    let run = Run {
+        cell: turn.cell.clone(),
+        broker: scenario.brokers[turn.broker].name.clone(),
+        promise,
+        repetition: turn.repetition,
+        began: "2026-11-27 00:01:00 UTC".to_owned(),
+        numbers: Ok(numbers),
+    };
+    (run, trace)
+}
+
+/// Changes what is kept of the first run that this is true of.
+fn change(store: &Store, which: impl Fn(&Run) -> bool, how: impl Fn(&mut Run)) {
+    let scenario = scenario();
+    let cells = Cell::all(&scenario);
+    let mut files = turns(&scenario, &cells).into_iter().map(|it| it.file(&scenario, "json"));
+    let found = files.find_map(|file| {
+        let run: Run = store.get(&file).unwrap().unwrap();
+        which(&run).then_some((file, run))
+    });
+    let (file, mut run) = found.unwrap();
+    how(&mut run);
+    store.put(&file, &run).unwrap();
 }
 
 #[test]
-fn a_durable_cell_needs_a_flush_where_the_device_does() {
-    use Durability::{Durable, Relaxed};
+fn a_durable_run_needs_a_flush_where_the_device_does() {
+    use Promise::{Durable, Relaxed};
     let mut facts = facts();
     let flushed = |count| Usage { disk_flushes: count, ..Usage::default() };
     assert_eq!(FlushProof::of(Durable, &flushed(7), &facts), FlushProof::Moved);
@@ -37,109 +141,279 @@ fn a_durable_cell_needs_a_flush_where_the_device_does() {
 }
 
 #[test]
-fn a_scenario_is_the_product_of_its_lists() {
+fn a_group_is_the_product_of_its_lists() {
     let cells = Cell::all(&scenario());
     let names: Vec<String> = cells.iter().map(Cell::name).collect();
-    let saturating = cells.iter().filter(|cell| matches!(cell.load, Load::Saturating(_))).count();
-    assert_eq!(saturating, 2 * 3 * 3);
-    assert_eq!(names[0], "durable, records of 100 B, batches of 64 KiB, acks=0");
-    let mut different = names.clone();
-    different.sort();
-    different.dedup();
-    assert_eq!(different.len(), names.len(), "a name is a cell");
-    let placement = Placement::choose(&[0, 1], Some(1));
+    assert_eq!(
+        names,
+        [
+            "throughput: relaxed, 1 KiB, batches of 64 KiB, acks=1, 16 partitions, 4 connections, \
+             pinned",
+            "throughput: relaxed, 1 KiB, batches of 64 KiB, acks=all, 16 partitions, 4 \
+             connections, pinned",
+            "throughput: first durable, others relaxed, 1 KiB, batches of 64 KiB, acks=1, 16 \
+             partitions, 4 connections, pinned",
+            "throughput: first durable, others relaxed, 1 KiB, batches of 64 KiB, acks=all, 16 \
+             partitions, 4 connections, pinned",
+            "spike: durable, 1 KiB, black-friday, peak 30000/s, acks=all, 4 partitions, 1 \
+             connections, pinned",
+        ]
+    );
+    let throughput: Vec<&Cell> = cells[..4].iter().collect();
+    assert_eq!(cells[0].short_name(&throughput), "relaxed, acks=1");
     for cell in &cells {
-        cell.settings("127.0.0.1:1", &placement).check().unwrap();
+        let settings = cell.settings("127.0.0.1:1", &[0], Promise::Durable, Rate(30_000.0));
+        let settings = settings.unwrap();
+        settings.check().unwrap();
+        assert_eq!(settings.topics.configs["flush.messages"], "1");
     }
 }
 
 #[test]
-fn names_of_files_are_plain() {
-    assert_eq!(file_name("Apache Kafka"), "apache-kafka");
-    assert_eq!(file_name("durable, 1 KiB, acks=all"), "durable-1-kib-acks-all");
-}
-
-/// Two brokers; the second uses twice the processor time, and its last cell was not durable at all.
-fn results() -> Results {
-    let facts = facts();
-    let broker = |name: &str, factor: u64| {
-        let runs = Cell::all(&scenario()).into_iter().flat_map(|cell| {
-            [0, 1].map(|repetition| {
-                let outcome = outcome(cell.acks, 0);
-                let (from_ns, to_ns) = outcome.window_ns();
-                let mut usage = samples().between(from_ns, to_ns);
-                usage.cpu_ns *= factor;
-                let proof = FlushProof::of(cell.durability, &usage, &facts);
-                let measured = Ok(Measured { outcome, usage, proof });
-                CellRun { cell: cell.clone(), repetition, measured }
-            })
-        });
-        BrokerResults {
-            name: name.to_owned(),
-            is_known: true,
-            started_in_s: vec![0.05, 0.07],
-            cells: runs.collect(),
-            ..BrokerResults::default()
-        }
-    };
-    let mut theirs = broker("Theirs", 2);
-    for run in &mut theirs.cells {
-        if let Ok(measured) = &mut run.measured
-            && run.cell.durability == Durability::Durable
-            && run.cell.acks == Acks::All
-        {
-            measured.proof = FlushProof::DidNotMove;
-        }
-    }
-    Results {
-        brokers: vec![broker("Ours", 1), theirs],
-        scenario: scenario(),
-        commit: "abc".to_owned(),
-        command: "bench-harness run first-light.toml".to_owned(),
-        began: "2026-11-27 00:00:26 UTC".to_owned(),
-        placement: Placement::choose(&[0, 1], Some(1)),
-        facts,
-    }
+fn brokers_take_turns_within_a_cell() {
+    let scenario = scenario();
+    let cells = Cell::all(&scenario);
+    let turns = turns(&scenario, &cells);
+    assert_eq!(turns.len(), 5 * 2 * 6);
+    let order: Vec<(usize, u32)> =
+        turns[..12].iter().map(|turn| (turn.broker, turn.repetition)).collect();
+    assert_eq!(order[..6], [(0, 0), (1, 0), (1, 1), (0, 1), (0, 2), (1, 2)]);
+    assert!(turns[..12].iter().all(|turn| turn.cell == &cells[0]));
+    let mut files: Vec<String> = turns.iter().map(|turn| turn.file(&scenario, "json")).collect();
+    files.sort();
+    files.dedup();
+    assert_eq!(files.len(), turns.len(), "each has a file of its own");
 }
 
 #[test]
-fn a_report_compares_and_tells_what_does_not_count() {
-    let results = results();
+fn the_first_may_be_held_to_more_than_the_others() {
+    use crate::scenario::Durability::FirstDurable;
+    assert_eq!(
+        [0, 1, 2].map(|it| FirstDurable.of(it)),
+        [Promise::Durable, Promise::Relaxed, Promise::Relaxed]
+    );
+}
+
+#[test]
+fn what_was_run_is_read_back_with_its_pictures() {
+    let folder = Folder::new("read-back");
+    all_run(&folder);
+    let results = Results::read(folder.path()).unwrap();
     assert!(results.is_sound());
-    let text = report::document(&results).markdown();
+    assert_eq!(results.runs.len(), 60);
+    let spike = results.runs.iter().find(|run| run.cell.is_open()).unwrap();
+    let trace = results.trace(spike).unwrap();
+    assert_eq!(trace.samples, samples());
+    let clock = loadgen::measure::Clock::Response;
+    assert_eq!(trace.outcome.summary(clock), outcome(Acks::All, 0).summary(clock));
+}
+
+#[test]
+fn a_folder_of_another_scenario_is_refused() {
+    let folder = Folder::new("other");
+    Store::open(folder.path(), "one").unwrap();
+    Store::open(folder.path(), "one").unwrap();
+    let refused = Store::open(folder.path(), "two").unwrap_err().to_string();
+    assert!(refused.contains("the runs of another scenario in it: choose another folder"));
+    let damaged = folder.path().join("runs/x.json");
+    std::fs::write(&damaged, "{").unwrap();
+    let store = Store::open(folder.path(), "one").unwrap();
+    let refused = store.get::<Run>("runs/x.json").unwrap_err().to_string();
+    assert!(refused.ends_with("x.json is not what was written there"), "{refused}");
+}
+
+#[test]
+fn a_broker_is_better_or_worse_where_the_interval_says_so() {
+    let folder = Folder::new("better");
+    let store = all_run(&folder);
+    let results = Results::read(folder.path()).unwrap();
+    let comparisons = results.comparisons();
+    let of = |metric: Metric| comparisons.iter().filter(move |it| it.metric == metric);
+    assert_eq!(of(Metric::Throughput).count(), 4);
+    for comparison in of(Metric::Throughput) {
+        let Finding::Better { ratio } = comparison.finding else { panic!("{comparison:?}") };
+        // The drift of the host is in both and so in neither.
+        let (low, high) = ratio.interval.unwrap();
+        assert!(1.28 < low && low < 1.33 && 1.30 < high && high < 1.34, "{low} {high}");
+    }
+    assert!(of(Metric::CpuPerGb).all(|it| matches!(it.finding, Finding::Better { .. })));
+    assert!(of(Metric::P99).all(|it| matches!(it.finding, Finding::Worse { .. })));
+    // Both have the same p50.
+    assert!(of(Metric::P50).all(|it| matches!(it.finding, Finding::Undecided { .. })));
+    // If the generator was the limit with the first, it is at least so good; with the second,
+    // nothing is known.
+    let bound = |run: &mut Run| {
+        let numbers = run.numbers.as_mut().unwrap();
+        numbers.verdict.client_bound.push("it was busy".to_owned());
+    };
+    let is_cell = |run: &Run, acks| run.cell.group == "throughput" && run.cell.acks == acks;
+    change(&store, |run| is_cell(run, Acks::Leader) && run.broker == "Ours", bound);
+    change(&store, |run| is_cell(run, Acks::All) && run.broker == "Theirs", bound);
+    let results = Results::read(folder.path()).unwrap();
+    let comparisons = results.comparisons();
+    let found: Vec<&Finding> = comparisons
+        .iter()
+        .filter(|it| it.metric == Metric::Throughput)
+        .map(|it| &it.finding)
+        .collect();
+    assert!(matches!(found[0], Finding::AtLeast { .. }));
+    assert_eq!(found[0].text().chars().next(), Some('≥'));
+    assert_eq!(found[1].text(), "theirs client-bound");
+}
+
+#[test]
+fn a_report_tells_winners_losers_and_what_does_not_count() {
+    let folder = Folder::new("report");
+    let store = all_run(&folder);
+    change(
+        &store,
+        |run| run.broker == "Theirs" && run.cell.is_open(),
+        |run| {
+            run.numbers = Err("the broker is gone".to_owned());
+        },
+    );
+    change(
+        &store,
+        |run| run.broker == "Ours" && run.promise == Promise::Durable,
+        |run| {
+            run.numbers.as_mut().unwrap().flush_proof = FlushProof::DidNotMove;
+        },
+    );
+    let last =
+        turns(&scenario(), &Cell::all(&scenario())).last().unwrap().file(&scenario(), "json");
+    std::fs::remove_file(folder.path().join(last)).unwrap();
+    let results = Results::read(folder.path()).unwrap();
+    assert!(!results.is_sound());
+    let text = results.document().markdown();
     for part in [
-        "# Scenario first-light",
-        "80 runs of cells; all",
-        "8 of 80 runs that claim to be durable while the device was never flushed: invalid.",
-        "| durable, 100 B, in 64 KiB, acks=0 | Ours | 10.2 MB |",
+        "# Two brokers, some cells",
+        "1 of 59 runs that did not come to an end.",
+        "1 of 59 runs that claim to be durable while the device was never flushed: invalid.",
+        "1 of 60 runs that were not run.",
+        "Ours against Theirs: throughput better in 3 of 4 cells, not counted in 1",
+        "| relaxed, acks=1 | Ours | relaxed |",
+        "| first durable, others relaxed, acks=1 | Ours | durable |",
         "| *invalid: no flush* |",
-        // Half the processor time per GB.
-        "| relaxed, 16 KiB, in 64 KiB, acks=1 | 1.00× | 0.500× | 1.00× |",
-        // Of a cell that is not valid, the ratio does not count.
-        "| durable, 1 KiB, in 64 KiB, acks=all | *1.00×* | *0.500×* | *1.00×* |",
-        "Ours divided by Theirs",
+        "| **failed** |",
+        "| the broker is gone | 1 |",
+        "| not run | 1 |",
     ] {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
-    let html = report::document(&results).html();
+    let html = results.document().html();
     assert!(html.len() < 2_000_000 && !html.contains("NaN"));
+    for outside in ["src=", "<script", "@import"] {
+        assert!(!html.contains(outside), "{outside}");
+    }
+    results.publish().unwrap();
+    for file in ["report.md", "report.html", "results.json", "host.json", "comparisons.json"] {
+        assert!(folder.path().join(file).is_file(), "{file}");
+    }
 }
 
 #[test]
-fn a_lost_cell_stands_out() {
-    let mut results = results();
-    results.brokers.swap(0, 1);
-    let text = report::document(&results).markdown();
-    assert!(text.contains("| relaxed, 16 KiB, in 64 KiB, acks=1 | 1.00× | **2.00×** | 1.00× |"));
+fn a_loser_stands_out_on_top_and_in_its_row() {
+    let folder = Folder::new("loser");
+    all_run(&folder);
+    let text = Results::read(folder.path()).unwrap().document().markdown();
+    assert!(text.contains("> **Attention:** Ours against Theirs: throughput better in 4 of 4"));
+    assert!(text.contains("p99 better in 0 of 1 cells, worse in 1"));
+    assert!(text.contains("**0.50"), "{text}");
 }
 
 #[test]
-fn a_failed_cell_is_in_the_report_with_its_reason() {
-    let mut results = results();
-    results.brokers[0].cells[0].measured = Err("the broker is gone".to_owned());
+fn one_broker_is_told_in_words_and_on_the_terminal() {
+    let folder = Folder::new("one");
+    let one = scenario().with_brokers(&["Ours".to_owned()]).unwrap();
+    let store = Store::open(folder.path(), &toml::to_string(&one).unwrap()).unwrap();
+    let origin = Origin {
+        began: "2026-11-27 00:00:26 UTC".to_owned(),
+        commit: "abc".to_owned(),
+        command: "cargo demo".to_owned(),
+        facts: facts(),
+    };
+    store.put("matrix.json", &origin).unwrap();
+    for turn in turns(&one, &Cell::all(&one)) {
+        let (run, trace) = run(&one, turn);
+        store.put(&turn.file(&one, "json"), &run).unwrap();
+        store.put(&turn.file(&one, "trace"), &trace).unwrap();
+    }
+    let results = Results::read(folder.path()).unwrap();
+    let text = results.document().markdown();
+    let part = "acks=all, response (intended → acknowledged): p50 2.00 ms, p99 2.98 ms, p99.9 3.00 \
+                ms, at most 3.00 ms, of 20\u{202f}000 records; highest rate 30.0 k/s";
+    assert!(text.contains(part), "{text}");
+    let text = terminal(&results);
+    assert!(
+        text.contains("acknowledged records: none missing, repeated or out of order"),
+        "{text}"
+    );
+    change(
+        &store,
+        |run| run.broker == "Ours",
+        |run| {
+            let numbers = run.numbers.as_mut().unwrap();
+            numbers.verdict.is_kept = false;
+            numbers.counts.missing = 3;
+        },
+    );
+    let results = Results::read(folder.path()).unwrap();
     assert!(!results.is_sound());
-    let text = report::document(&results).markdown();
-    assert!(text.contains("1 of 80 runs that did not come to an end."));
-    assert!(text.contains("| **failed** |"));
-    assert!(text.contains("repetition 1 | the broker is gone |"), "{text}");
+    assert!(terminal(&results).contains("BROKEN: an acknowledged record is missing"));
+    assert!(results.document().markdown().contains("| **broken** |"));
+}
+
+mod recovering {
+    use std::time::Duration;
+
+    use loadgen::measure::{Clock, Measurements};
+
+    use super::super::events::Happened;
+    use super::super::recovery::Recovery;
+    use crate::scenario::Happening;
+    use crate::testing::outcome;
+    use loadgen::outcome::Outcome;
+    use loadgen::settings::Acks;
+
+    const MS: u64 = 1_000_000;
+
+    /// Two seconds in which every record takes a millisecond, but those that are meant to be sent
+    /// from `slow_from` to `slow_to` (in ms) are all acknowledged at its end.
+    fn slow(slow_from: u64, slow_to: u64) -> Outcome {
+        let mut outcome = outcome(Acks::All, 0);
+        let mut measured = Measurements::new(0, 2_000 * MS, Duration::from_millis(10));
+        for n in 0..20_000 {
+            let at_ns = n * MS / 10;
+            let is_slow = (slow_from * MS..slow_to * MS).contains(&at_ns);
+            let done_ns = if is_slow { slow_to * MS } else { at_ns + MS };
+            measured.record(Clock::Response, at_ns, done_ns - at_ns);
+            measured.count(at_ns, |tally| tally.offered += 1);
+            measured.count(done_ns, |tally| tally.acknowledged += 1);
+        }
+        outcome.measurements = measured;
+        outcome
+    }
+
+    #[test]
+    fn it_is_over_when_latency_and_backlog_are_as_before() {
+        // The profile's peak is over before that.
+        let recovery = Recovery::of(&slow(600, 1_500), &[]).unwrap();
+        assert_eq!(recovery.before_p99_ns / 100_000, 10);
+        let recovered_s = recovery.since_s + recovery.took_s.unwrap();
+        assert!((1.5..1.61).contains(&recovered_s), "{recovery:?}");
+        assert!((8_900..9_100).contains(&recovery.backlog_max), "{recovery:?}");
+        let never = Recovery::of(&slow(600, 1_990), &[]).unwrap();
+        assert_eq!(never.took_s, None);
+        assert!(never.text().contains("not recovered"));
+    }
+
+    #[test]
+    fn after_a_kill_the_first_acknowledgement_counts() {
+        let kill = Happened { what: Happening::Kill, at_s: 0.5, served_s: Some(0.6), error: None };
+        let recovery = Recovery::of(&slow(500, 900), &[kill]).unwrap();
+        let first_ack_s = recovery.first_ack_s.unwrap();
+        assert!((0.4..=0.42).contains(&first_ack_s), "{recovery:?}");
+        let took_s = recovery.took_s.unwrap();
+        assert!((0.4..0.51).contains(&took_s), "{recovery:?}");
+    }
 }

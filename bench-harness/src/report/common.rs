@@ -1,34 +1,11 @@
 //! What every report has: percentiles in tables, the host, the settings.
 
-use loadgen::measure::{QUANTILES, SAMPLES_BEYOND_MIN, Summary};
-use loadgen::outcome::Outcome;
+use loadgen::measure::SAMPLES_BEYOND_MIN;
 use tuning::Facts;
 
 use super::{Cell, Document, Table};
 use crate::sample::JournalUse;
-use crate::units::{bytes_text, count_text, grouped, three_digits, time_text};
-
-/// The headings of [`summary_cells`].
-pub fn summary_head() -> Vec<String> {
-    let mut head = vec!["samples".to_owned()];
-    head.extend(QUANTILES.map(|(name, _)| name.to_owned()));
-    head.push("max".to_owned());
-    head
-}
-
-/// Samples, percentiles and the maximum.
-pub fn summary_cells(summary: &Summary) -> Vec<Cell> {
-    let mut cells = vec![Cell::from(grouped(summary.count))];
-    cells.extend(summary.quantiles().map(|value| match value {
-        Some(value) => Cell::from(time_text(value)),
-        None => Cell::invalid("too few"),
-    }));
-    cells.push(match summary.count {
-        0 => Cell::from("–"),
-        _ => Cell::from(time_text(summary.max)),
-    });
-    cells
-}
+use crate::units::{bytes_text, count_text, three_digits};
 
 /// Below every table with percentiles.
 pub fn percentile_note() -> String {
@@ -36,69 +13,6 @@ pub fn percentile_note() -> String {
         "A percentile is given only if at least {SAMPLES_BEYOND_MIN:.0} samples lie beyond it. \
          Percentiles are taken from histograms that were added up, never averaged."
     )
-}
-
-/// Whether the numbers of a run count, in a word or two.
-pub fn verdict_cell(outcome: &Outcome) -> Cell {
-    let verdict = outcome.verdict();
-    if !verdict.is_kept {
-        return Cell::bad("broken");
-    }
-    if verdict.is_hollow {
-        return Cell::bad("nothing came through");
-    }
-    if !verdict.client_bound.is_empty() {
-        return Cell::invalid("client-bound");
-    }
-    Cell::from("verified")
-}
-
-/// Everything that the books of a run say.
-pub fn books_table(runs: &[(String, &Outcome)]) -> Table {
-    let head = [
-        "run",
-        "sent",
-        "acknowledged",
-        "failed",
-        "unknown",
-        "consumed",
-        "missing",
-        "duplicated",
-        "out of order",
-        "corrupt",
-        "unsent",
-    ];
-    let rows = runs.iter().map(|(name, outcome)| {
-        let counts = &outcome.counts;
-        let asked = outcome.settings.acks.is_answered();
-        let answered = |count: u64| if asked { grouped(count) } else { "–".to_owned() };
-        let wrong = |count: u64, is_bad: bool| Cell::bad_if(is_bad && count != 0, grouped(count));
-        vec![
-            Cell::from(name.as_str()),
-            Cell::from(grouped(counts.sent)),
-            Cell::from(answered(counts.acknowledged)),
-            Cell::from(answered(counts.failed)),
-            Cell::from(answered(counts.unknown)),
-            Cell::from(grouped(counts.consumed)),
-            wrong(counts.missing, asked),
-            wrong(counts.duplicated, true),
-            wrong(counts.out_of_order, true),
-            wrong(counts.corrupt, true),
-            Cell::from(grouped(counts.unsent)),
-        ]
-    });
-    Table {
-        head: head.map(str::to_owned).to_vec(),
-        rows: rows.collect(),
-        note: Some(
-            "Every record carries its producer, key, sequence number, intended time and a \
-             checksum; all of them are read back to the end of the log. Nothing is ever sent \
-             twice, so a duplicate is the broker's. Missing are acknowledged records that were \
-             not read back, or with acks=0, for which nothing is promised, sent ones. Warm-up \
-             included."
-                .to_owned(),
-        ),
-    }
 }
 
 /// What a broker tells of its journal; nothing where none does.

@@ -116,6 +116,15 @@ pub fn time_short(ms: f64) -> String {
     }
 }
 
+/// A count on an axis.
+pub fn count_short(number: f64) -> String {
+    match number {
+        ..1e3 => short(number),
+        ..1e6 => format!("{}k", short(number / 1e3)),
+        _ => format!("{}M", short(number / 1e6)),
+    }
+}
+
 /// A number on an axis.
 pub fn short(number: f64) -> String {
     match number {

@@ -100,7 +100,15 @@ fn put_table(html: &mut String, table: &Table) {
                 true => String::new(),
                 false => format!(" class=\"{}\"", classes.join(" ")),
             };
-            let _ = write!(html, "<td{class}>{}", inline(cell.first_line()));
+            let text = inline(cell.first_line());
+            let _ = match &cell.link {
+                // A browser shows the page, a reader of the repository the text.
+                Some(to) => {
+                    let to = escape(&to.replace(".md", ".html"));
+                    write!(html, "<td{class}><a href=\"{to}\">{text}</a>")
+                }
+                None => write!(html, "<td{class}>{text}"),
+            };
             if let Some(second) = cell.second_line() {
                 let _ = write!(html, "<br><small>{}</small>", inline(second));
             }
@@ -114,8 +122,11 @@ fn put_table(html: &mut String, table: &Table) {
     }
 }
 
-/// Text in which what stands between backticks is code.
+/// Text in which what stands between backticks is code, and all of it is strong between `**`.
 fn inline(text: &str) -> String {
+    if let Some(strong) = text.strip_prefix("**").and_then(|text| text.strip_suffix("**")) {
+        return format!("<strong>{}</strong>", inline(strong));
+    }
     let mut html = String::new();
     for (index, part) in text.split('`').enumerate() {
         let part = escape(part);

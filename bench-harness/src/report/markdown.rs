@@ -44,6 +44,10 @@ fn put_table(text: &mut String, table: &Table) {
         let cells = row.iter().map(|cell| {
             let second = cell.second_line().map(|it| format!(" ({it})")).unwrap_or_default();
             let text = escape(&format!("{}{second}", cell.first_line()));
+            let text = match &cell.link {
+                Some(to) => format!("[{text}]({to})"),
+                None => text,
+            };
             match cell.mark {
                 Mark::Plain => text,
                 Mark::Bad => format!("**{text}**"),

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How long a broker may take to answer; it is under load.
 const ANSWER_MAX: Duration = Duration::from_millis(200);
@@ -17,7 +17,7 @@ const ANSWER_SIZE_BYTES_MAX: u64 = 16 << 20;
 const FAILURES_MAX: u32 = 3;
 
 /// Counters since the broker was started, over all cores and streams; none is not told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JournalCounters {
     pub commits: Option<u64>,
     pub commit_bytes: Option<u64>,
@@ -26,7 +26,7 @@ pub struct JournalCounters {
 }
 
 /// What a journal did in some time, as its broker tells it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct JournalUse {
     pub seconds: f64,
     #[serde(flatten)]

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The kernel tells times in hundredths of a second, whatever its timer does (USER_HZ).
 const NS_PER_TICK: u64 = 10_000_000;
@@ -54,7 +54,7 @@ pub(super) fn ns_of(clock: ClockId) -> Option<u64> {
 }
 
 /// How a process has divided its processor time since it was started, to a hundredth of a second.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessTimes {
     pub user_ns: u64,
     pub kernel_ns: u64,
@@ -76,7 +76,7 @@ impl ProcessTimes {
 }
 
 /// What a process has in memory, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessMemory {
     pub resident_bytes: u64,
     /// Of those, what belongs to no file: heap and stacks.
@@ -100,7 +100,7 @@ impl ProcessMemory {
 }
 
 /// What the host keeps of its files in memory, in bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PageCache {
     pub cached_bytes: u64,
     /// Of those, changed and not yet on their way to a disk.
@@ -135,7 +135,7 @@ fn value(text: &str, name: &str) -> Option<u64> {
 }
 
 /// How often the threads of a process have made way for others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchCounters {
     /// Because they had to wait for something.
     pub voluntary: u64,
@@ -213,7 +213,7 @@ impl ControlGroup {
 
 /// What a disk has done since the host was started. Times are sums over all requests, which may
 /// overlap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DiskCounters {
     pub reads: u64,
     pub read_bytes: u64,
@@ -283,7 +283,7 @@ fn mean(sum: u64, count: u64) -> Option<f64> {
 }
 
 /// How the host's processors spent their time since it was started, in the kernel's ticks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostCpu {
     pub total: u64,
     pub idle: u64,
@@ -321,7 +321,7 @@ impl HostCpu {
 
 /// How one of the host's processors spent its time since the host was started, in the kernel's
 /// ticks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessorTimes {
     /// By the kernel's number.
     pub processor: usize,

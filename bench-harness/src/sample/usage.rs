@@ -1,11 +1,11 @@
 //! What was used between two points in time.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{JournalUse, Sample, Samples, SwitchCounters};
 
 /// What was used between two points in time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Usage {
     pub seconds: f64,
     pub cpu_ns: u64,
@@ -43,7 +43,7 @@ pub struct Usage {
 }
 
 /// How one of the host's processors spent its time; what is missing to one was idle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ProcessorUse {
     /// By the kernel's number.
     pub processor: usize,
@@ -53,7 +53,7 @@ pub struct ProcessorUse {
 }
 
 /// How often a process's threads made way for others. Those of threads that have ended are lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SwitchUse {
     pub seconds: f64,
     #[serde(flatten)]

@@ -1,0 +1,240 @@
+//! What a report has besides its cells.
+
+use std::collections::BTreeMap;
+
+use loadgen::ledger::Counts;
+
+use super::super::bare::{BareNumbers, p50};
+use super::super::results::{BrokerResults, Results};
+use super::seconds_text;
+use crate::report::{Cell, Document, Table, common};
+use crate::units::{
+    bytes_text, grouped, median_min_max, percent_text, three_digits, time_text, whole,
+};
+
+pub(super) fn put(document: &mut Document, results: &Results) {
+    put_bare(document, results);
+    put_idle(document, results);
+    put_books(document, results);
+    put_errors(document, results);
+    put_settings(document, results);
+    common::put_host(document, &results.facts);
+    put_limits(document);
+}
+
+fn table(head: &[&str], rows: Vec<Vec<Cell>>, note: &str) -> Table {
+    let head = head.iter().map(|it| (*it).to_owned()).collect();
+    Table { head, rows, note: (!note.is_empty()).then(|| note.to_owned()) }
+}
+
+fn put_bare(document: &mut Document, results: &Results) {
+    let brokers: Vec<&BrokerResults> =
+        results.brokers.iter().filter(|broker| !broker.bare.is_empty()).collect();
+    if brokers.is_empty() {
+        return;
+    }
+    document.heading("One durable append at a time");
+    document.text(
+        "In turns, in the same minutes and on the same disk: a 4 KiB write that is on the device \
+         when it returns, without a broker; a durable append of one record through the broker; and \
+         a question to it that needs no disk (ApiVersions). What the append takes beyond the other \
+         two is the broker's own.",
+    );
+    let rows = brokers.iter().map(|broker| {
+        let spread = |number: &dyn Fn(&BareNumbers) -> f64, text: &dyn Fn(f64) -> String| {
+            let numbers: Vec<f64> = broker.bare.iter().map(number).collect();
+            let cell = median_min_max(&numbers)
+                .map(|(median, min, max)| format!("{}\n{}–{}", text(median), text(min), text(max)));
+            Cell::from(cell.unwrap_or_default())
+        };
+        let time = |ns: f64| {
+            let sign = if ns < 0.0 { "−" } else { "" };
+            format!("{sign}{}", time_text(whole(ns.abs())))
+        };
+        vec![
+            Cell::from(broker.name.as_str()),
+            spread(&|it| p50(&it.append_ns), &time),
+            spread(&|it| p50(&it.bare_write_ns), &time),
+            spread(&|it| p50(&it.ping_ns), &time),
+            spread(&BareNumbers::broker_ns, &time),
+            spread(&|it| p50(&it.append_ns) / p50(&it.bare_write_ns), &|it| {
+                format!("{}×", three_digits(it))
+            }),
+            spread(&|it| it.flushes_per_append, &three_digits),
+            spread(&|it| it.device_bytes_per_append, &bytes_text),
+        ]
+    });
+    let head = [
+        "broker",
+        "append",
+        "= bare write",
+        "+ question",
+        "+ the broker's own",
+        "append : bare write",
+        "flushes per append",
+        "device bytes per append",
+    ];
+    let note = "Medians of each repetition: their median, below it the lowest and the highest. \
+                Medians do not add up exactly; what is left over counts as the broker's own, with \
+                the kernel's work for larger requests and for waking its threads. Flushes and \
+                bytes are the whole device's.";
+    document.table(table(&head, rows.collect(), note));
+}
+
+fn put_idle(document: &mut Document, results: &Results) {
+    let idle = results.brokers.iter().filter_map(|broker| Some((broker, broker.idle?)));
+    let rows = idle.map(|(broker, idle)| {
+        let seconds = |it: Option<f64>| it.map_or("–".to_owned(), seconds_text);
+        let cells = [
+            broker.name.clone(),
+            seconds(idle.started_in_s),
+            seconds(idle.first_topic_s),
+            idle.partitions.to_string(),
+            percent_text(idle.empty.cpu_share()),
+            percent_text(idle.idle.cpu_share()),
+            bytes_text(idle.empty.resident_bytes_max as f64),
+            bytes_text(idle.idle.resident_bytes_max as f64),
+            bytes_text(idle.bytes_per_partition()),
+            seconds_text(idle.creation_s),
+        ];
+        cells.into_iter().map(Cell::from).collect()
+    });
+    let rows: Vec<Vec<Cell>> = rows.collect();
+    if rows.is_empty() {
+        return;
+    }
+    document.heading("Start and rest");
+    let head = [
+        "broker",
+        "start to serving",
+        "to the first topic",
+        "partitions",
+        "CPU without topics",
+        "CPU with them",
+        "memory without",
+        "with them",
+        "bytes per partition",
+        "making them took",
+    ];
+    let note = "Started on an empty directory. Processor time is in shares of one processor, \
+                memory is what is resident. Nothing is produced or consumed, and no client is \
+                connected.";
+    document.table(table(&head, rows, note));
+}
+
+fn put_books(document: &mut Document, results: &Results) {
+    document.heading("What became of every record");
+    let head = [
+        "broker",
+        "sent",
+        "acknowledged",
+        "failed",
+        "unknown",
+        "consumed",
+        "missing",
+        "duplicated",
+        "out of order",
+        "corrupt",
+        "unsent",
+    ];
+    let rows = results.brokers.iter().map(|broker| {
+        // What was sent without asking for an answer is promised nothing.
+        let sum = |is_answered: bool| {
+            let runs = results.runs.iter().filter(|run| run.broker == broker.name);
+            let runs = runs.filter(|run| run.cell.acks.is_answered() == is_answered);
+            let counts = runs.filter_map(|run| Some(run.numbers.as_ref().ok()?.counts));
+            counts.fold(Counts::default(), Counts::plus)
+        };
+        let (answered, all) = (sum(true), sum(true).plus(sum(false)));
+        let wrong = |count: u64| Cell::bad_if(count != 0, grouped(count));
+        vec![
+            Cell::from(broker.name.as_str()),
+            grouped(all.sent).into(),
+            grouped(answered.acknowledged).into(),
+            grouped(answered.failed).into(),
+            grouped(answered.unknown).into(),
+            grouped(all.consumed).into(),
+            wrong(answered.missing),
+            wrong(all.duplicated),
+            wrong(all.out_of_order),
+            wrong(all.corrupt),
+            grouped(all.unsent).into(),
+        ]
+    });
+    let note = "Over all runs, warm-up included. Every record carries its producer, key, sequence \
+                number, intended time and a checksum, and all of them are read back to the end of \
+                the log. Missing are acknowledged records that were not read back.";
+    document.table(table(&head, rows.collect(), note));
+}
+
+fn put_errors(document: &mut Document, results: &Results) {
+    // What, of which broker and cell, and in how many runs.
+    let mut found: BTreeMap<(String, String, String), u32> = BTreeMap::new();
+    let mut note = |broker: &str, place: String, what: String, times: u32| {
+        *found.entry((broker.to_owned(), place, what)).or_default() += times;
+    };
+    for broker in &results.brokers {
+        for error in &broker.errors {
+            note(&broker.name, "–".to_owned(), error.clone(), 1);
+        }
+    }
+    for run in &results.runs {
+        let place = || run.cell.name();
+        match &run.numbers {
+            Err(error) => note(&run.broker, place(), error.clone(), 1),
+            Ok(numbers) => {
+                for (what, count) in &numbers.notes {
+                    note(&run.broker, place(), format!("{count} × {what}"), 1);
+                }
+                for reason in &numbers.verdict.client_bound {
+                    note(&run.broker, place(), format!("client-bound: {reason}"), 1);
+                }
+                for error in numbers.happened.iter().filter_map(|it| it.error.as_ref()) {
+                    note(&run.broker, place(), error.clone(), 1);
+                }
+            }
+        }
+    }
+    for (cell, broker, count) in &results.not_run {
+        note(broker, cell.clone(), "not run".to_owned(), *count);
+    }
+    if found.is_empty() {
+        return;
+    }
+    document.heading("What went wrong, and what was not run");
+    let rows = found.into_iter().map(|((broker, place, what), times)| {
+        [broker, place, what, times.to_string()].into_iter().map(Cell::from).collect()
+    });
+    document.table(table(&["broker", "where", "what", "runs"], rows.collect(), ""));
+}
+
+fn put_settings(document: &mut Document, results: &Results) {
+    document.heading("Settings");
+    document.text("The scenario; `results.json` has every number of every run.");
+    document.code(toml::to_string(&results.scenario).unwrap_or_default());
+    for broker in &results.brokers {
+        for (layout, facts) in &broker.facts {
+            let name = match broker.facts.len() {
+                1 => format!("Of {}:", broker.name),
+                _ => format!("Of {}, {}:", broker.name, layout.name()),
+            };
+            document.text(name);
+            let mut settings = facts.settings.clone();
+            let starts: Vec<String> =
+                facts.started_in_s.iter().map(|it| seconds_text(*it)).collect();
+            settings.push(("started in".to_owned(), starts.join(", ")));
+            document.table(common::settings_table(&settings));
+        }
+    }
+}
+
+fn put_limits(document: &mut Document) {
+    document.heading("What this does not say");
+    document.text(
+        "Brokers and load generator run on one host over loopback: no network, one replica. Runs \
+         are short, so nothing here is about retention, compaction, full disks or warm caches of \
+         days. What is read back comes from memory unless caches are dropped. Other work on the \
+         host is part of the numbers; steal and the generator's lateness show some of it. Compare \
+         brokers within this report only: another host gives other numbers.",
+    );
+}

@@ -1,0 +1,197 @@
+//! What there is of a matrix in its folder: all of it, or as much as has been run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tuning::Facts;
+
+use super::bare::BareNumbers;
+use super::cell::Cell;
+use super::contenders::BrokerFacts;
+use super::idle::IdleUse;
+use super::plan::turns;
+use super::run::{Run, Trace};
+use super::store::{Store, StoreError};
+use super::{Origin, broker_file, placement_file};
+use crate::placement::Placement;
+use crate::scenario::{Layout, Scenario, ScenarioError};
+use crate::units::file_name;
+
+/// All results.
+#[derive(Clone, Debug, Serialize)]
+pub struct Results {
+    pub scenario: Scenario,
+    pub commit: String,
+    pub command: String,
+    pub began: String,
+    /// By layout.
+    pub placements: Vec<(Layout, Placement)>,
+    pub brokers: Vec<BrokerResults>,
+    /// In the order of the scenario.
+    pub runs: Vec<Run>,
+    /// Runs that are not there, by their cells' names: cell, broker, how many.
+    pub not_run: Vec<(String, String, u32)>,
+    #[serde(skip)]
+    pub facts: Facts,
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+/// What there is of one broker besides cells.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct BrokerResults {
+    pub name: String,
+    /// By layout.
+    pub facts: Vec<(Layout, BrokerFacts)>,
+    pub bare: Vec<BareNumbers>,
+    pub idle: Option<IdleUse>,
+    /// What went wrong outside of any cell.
+    pub errors: Vec<String>,
+}
+
+/// Why results cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Scenario(#[from] ScenarioError),
+    #[error("{folder} has no results in it: nothing was begun there")]
+    NotBegun { folder: PathBuf },
+}
+
+impl Results {
+    /// Reads a folder.
+    pub fn read(folder: &Path) -> Result<Results, ResultsError> {
+        let (store, text) = Store::read(folder)?;
+        let scenario = Scenario::parse(&folder.join("scenario.toml"), &text)?;
+        let origin: Option<Origin> = store.get("matrix.json")?;
+        let not_begun = || ResultsError::NotBegun { folder: folder.to_owned() };
+        let origin = origin.ok_or_else(not_begun)?;
+        let mut placements = Vec::new();
+        for layout in [Layout::Pinned, Layout::Shared] {
+            let placement: Option<Placement> = store.get(&placement_file(layout))?;
+            placements.extend(placement.map(|it| (layout, it)));
+        }
+        let brokers: Result<Vec<BrokerResults>, StoreError> =
+            scenario.brokers.iter().map(|spec| broker(&store, &scenario, &spec.name)).collect();
+        let (mut runs, mut not_run) = (Vec::new(), Vec::<(String, String, u32)>::new());
+        for turn in turns(&scenario, &Cell::all(&scenario)) {
+            if let Some(run) = store.get::<Run>(&turn.file(&scenario, "json"))? {
+                runs.push(run);
+                continue;
+            }
+            let (cell, broker) = (turn.cell.name(), scenario.brokers[turn.broker].name.clone());
+            match not_run.iter_mut().find(|it| (&it.0, &it.1) == (&cell, &broker)) {
+                Some((_, _, count)) => *count += 1,
+                None => not_run.push((cell, broker, 1)),
+            }
+        }
+        Ok(Results {
+            commit: origin.commit,
+            command: origin.command,
+            began: origin.began,
+            facts: origin.facts,
+            placements,
+            brokers: brokers?,
+            runs,
+            not_run,
+            scenario,
+            folder: folder.to_owned(),
+        })
+    }
+
+    /// Everything that was seen of a run; none if it failed.
+    pub fn trace(&self, run: &Run) -> Option<Trace> {
+        let store = Store::read(&self.folder).ok()?.0;
+        let broker = self.scenario.brokers.iter().position(|it| it.name == run.broker)?;
+        let turn = super::Turn { cell: &run.cell, broker, repetition: run.repetition };
+        store.get(&turn.file(&self.scenario, "trace")).ok()?
+    }
+
+    /// Whether every broker kept its word in every run, and everything was run.
+    pub fn is_sound(&self) -> bool {
+        self.not_run.is_empty()
+            && self.brokers.iter().all(|broker| broker.errors.is_empty())
+            && self.runs.iter().all(Run::is_kept)
+    }
+
+    /// The cells of a group, in order.
+    pub fn cells(&self, group: &str) -> Vec<Cell> {
+        let cells = Cell::all(&self.scenario);
+        cells.into_iter().filter(|cell| cell.group == group).collect()
+    }
+
+    /// All runs of a cell on one broker, in the order of their repetitions.
+    pub fn runs_of<'a>(&'a self, cell: &Cell, broker: &str) -> Vec<&'a Run> {
+        let of = |run: &&Run| run.cell == *cell && run.broker == broker;
+        let mut runs: Vec<&Run> = self.runs.iter().filter(of).collect();
+        runs.sort_by_key(|run| run.repetition);
+        runs
+    }
+}
+
+fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResults, StoreError> {
+    let mut results = BrokerResults { name: name.to_owned(), ..BrokerResults::default() };
+    for layout in [Layout::Pinned, Layout::Shared] {
+        let facts: Option<BrokerFacts> = store.get(&broker_file(name, layout))?;
+        results.facts.extend(facts.map(|it| (layout, it)));
+    }
+    for repetition in 0..scenario.bare.map_or(0, |_| scenario.repetitions) {
+        let file = format!("bare-{}-{}.json", file_name(name), repetition + 1);
+        match store.get::<Result<BareNumbers, String>>(&file)? {
+            Some(Ok(numbers)) => results.bare.push(numbers),
+            Some(Err(error)) => results.errors.push(format!("bare append: {error}")),
+            None => results.errors.push(format!("bare append {}: not run", repetition + 1)),
+        }
+    }
+    if scenario.idle.is_some() {
+        match store.get::<Result<IdleUse, String>>(&format!("idle-{}.json", file_name(name)))? {
+            Some(Ok(used)) => results.idle = Some(used),
+            Some(Err(error)) => results.errors.push(format!("idle: {error}")),
+            None => results.errors.push("idle: not run".to_owned()),
+        }
+    }
+    Ok(results)
+}
+
+/// Why a report is not written.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    #[error("cannot write {path}")]
+    Write { path: PathBuf, source: std::io::Error },
+    #[error("cannot write the numbers: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error(transparent)]
+    Folder(#[from] loadgen::folder::FolderError),
+}
+
+impl Results {
+    /// Writes the report, the numbers and the histograms beside the runs. What is under `runs` is
+    /// for going on, and need not be kept.
+    pub fn publish(&self) -> Result<(), PublishError> {
+        let put = |name: &str, text: String| {
+            let path = self.folder.join(name);
+            fs::write(&path, text).map_err(|source| PublishError::Write { path, source })
+        };
+        let document = self.document();
+        document
+            .write(&self.folder)
+            .map_err(|(path, source)| PublishError::Write { path, source })?;
+        put("host.json", serde_json::to_string_pretty(&self.facts)?)?;
+        put("results.json", serde_json::to_string(self)?)?;
+        put("comparisons.json", serde_json::to_string_pretty(&self.comparisons())?)?;
+        let folder = self.folder.join("histograms");
+        fs::create_dir_all(&folder)
+            .map_err(|source| PublishError::Write { path: folder.clone(), source })?;
+        // Of closed loops, times say nothing about waiting.
+        for run in self.runs.iter().filter(|run| run.cell.is_open()) {
+            let Some(trace) = self.trace(run) else { continue };
+            let name = [run.cell.name(), run.broker.clone(), (run.repetition + 1).to_string()];
+            let prefix = format!("{}-", file_name(&name.join(" ")));
+            loadgen::folder::write_hlogs(&folder, &prefix, &trace.outcome)?;
+        }
+        Ok(())
+    }
+}
