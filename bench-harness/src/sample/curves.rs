@@ -9,6 +9,9 @@ use super::{ProcessorTimes, Sample, Samples};
 /// A hundredth of a second is the least that the kernel tells of a processor's time; over less than
 /// this the shares would be nothing but steps.
 const TICKS_APART_NS: u64 = 200_000_000;
+/// The kernel tells how long requests took in whole milliseconds of all of them together; over less
+/// than this the means of short ones would be nothing but steps.
+const LATENCIES_APART_NS: u64 = 500_000_000;
 /// Each two readings that follow each other.
 const NEXT: u64 = 1;
 
@@ -139,19 +142,19 @@ impl Samples {
 
     /// How long a write of the disk took on average, in ms; a gap where there was none.
     pub fn write_latency_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        let steps = self.steps(from_ns, to_ns, NEXT, |it| Some(it.disk));
+        let steps = self.steps(from_ns, to_ns, LATENCIES_APART_NS, |it| Some(it.disk));
         points(steps, |step| step.after.since(step.before).write_ms_mean().unwrap_or(f64::NAN))
     }
 
     /// How long a flush of the disk took on average, in ms; a gap where there was none.
     pub fn flush_latency_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        let steps = self.steps(from_ns, to_ns, NEXT, |it| Some(it.disk));
+        let steps = self.steps(from_ns, to_ns, LATENCIES_APART_NS, |it| Some(it.disk));
         points(steps, |step| step.after.since(step.before).flush_ms_mean().unwrap_or(f64::NAN))
     }
 
-    /// Share of the time in which the disk had something to do.
+    /// Share of the time in which the disk had something to do, as the kernel's timer sees it.
     pub fn disk_busy_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, NEXT, |it| Some(it.disk.busy_ms as f64 / 1e3))
+        self.rate(from_ns, to_ns, TICKS_APART_NS, |it| Some(it.disk.busy_ms as f64 / 1e3))
     }
 
     /// What a reading says; readings without it are left out.

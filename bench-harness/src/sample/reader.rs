@@ -13,9 +13,9 @@ use super::{
 
 /// Seldom enough that a broker does not notice.
 const SELDOM_NS: u64 = 250_000_000;
-/// What takes long, as there are many threads, is read more seldom: half a per cent of the time
-/// may go into it.
-const PAUSES_PER_READING: u64 = 200;
+/// What takes long, as there are many threads, is read more seldom: a quarter of a per cent of the
+/// time may go into it.
+const PAUSES_PER_READING: u64 = 400;
 
 #[derive(Debug)]
 pub(super) struct Reader {
