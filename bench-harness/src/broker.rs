@@ -47,6 +47,9 @@ pub struct BrokerSpec {
     pub arguments: Vec<String>,
     /// Apache Kafka: the heap of its virtual machine.
     pub heap: Option<Size>,
+    /// Apache Kafka: further options of its virtual machine.
+    #[serde(default)]
+    pub jvm_options: Vec<String>,
     /// Apache Kafka: further lines of its server.properties.
     #[serde(default)]
     pub properties: BTreeMap<String, String>,
@@ -80,6 +83,7 @@ impl BrokerSpec {
             cores: None,
             arguments: Vec::new(),
             heap: None,
+            jvm_options: Vec::new(),
             properties: BTreeMap::new(),
             address: None,
             pid: None,

@@ -290,13 +290,14 @@ impl Matrix {
         let sampler = bench.sampler(broker);
         let live = std::sync::Arc::new(Live::new());
         let (outcome, happened) = std::thread::scope(|scope| {
-            let playing = match cell.events.is_empty() {
-                true => None,
-                false => Some(scope.spawn(|| events::play(&cell.events, &live, broker))),
+            let running = scope.spawn(|| loadgen::run::run_watched(&settings, &live));
+            // On this thread: a program is killed with the thread that started it (prctl(2),
+            // PR_SET_PDEATHSIG), and a broker that is started again is to outlive the run.
+            let happened = match cell.events.is_empty() {
+                true => Vec::new(),
+                false => events::play(&cell.events, &live, broker),
             };
-            let outcome = loadgen::run::run_watched(&settings, &live);
-            let happened = playing.map(|it| it.join().expect("it does not panic"));
-            (outcome, happened.unwrap_or_default())
+            (running.join().expect("it does not panic"), happened)
         });
         let samples = sampler.stop();
         let outcome = outcome

@@ -31,7 +31,7 @@ pub use proc::{
     ControlGroup, DiskCounters, HostCpu, PageCache, ProcessMemory, ProcessTimes, ProcessorTimes,
     SwitchCounters, ThreadTimes,
 };
-pub use usage::{ProcessorUse, SwitchUse, Usage};
+pub use usage::{SwitchUse, Usage};
 
 use crate::child::pin_this_thread;
 use reader::Reader;

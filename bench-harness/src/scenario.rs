@@ -125,14 +125,18 @@ impl Scenario {
         Ok(self)
     }
 
-    /// The same with only the groups of these names.
+    /// The same with only the groups of these names, and nothing besides cells.
     pub fn with_groups(mut self, names: &[String]) -> Result<Scenario, ScenarioError> {
+        if names.is_empty() {
+            return Ok(self);
+        }
         if let Some(wanted) = names.iter().find(|it| !self.groups.iter().any(|g| g.name == **it)) {
             let known: Vec<&str> = self.groups.iter().map(|it| it.name.as_str()).collect();
             let what = format!("there are none, but there are {}", known.join(", "));
             return Err(ScenarioError::Group { name: self.name, group: wanted.clone(), what });
         }
-        self.groups.retain(|group| names.is_empty() || names.contains(&group.name));
+        self.groups.retain(|group| names.contains(&group.name));
+        (self.bare, self.idle) = (None, None);
         Ok(self)
     }
 

@@ -99,6 +99,7 @@ pub(super) fn prepare(
     let mut java: Vec<OsString> =
         vec![format!("-Xmx{}m", heap.0 >> 20).into(), format!("-Xms{}m", heap.0 >> 20).into()];
     java.extend(JVM_OPTIONS.map(OsString::from));
+    java.extend(spec.jvm_options.iter().map(OsString::from));
     java.extend([OsString::from("-cp"), class_path.into()]);
     let run = |class: &[&str], log: &str| Start {
         launcher: places.launcher.clone(),
@@ -113,7 +114,7 @@ pub(super) fn prepare(
     run(&format, "format.log").start()?.wait_for_end(FORMAT_MAX)?;
     let start = run(&["kafka.Kafka", "server.properties"], "log");
     let ready = Ready::Port(SocketAddr::from(([127, 0, 0, 1], port)));
-    let settings = settings(&properties, heap, processors);
+    let settings = settings(&properties, heap, &spec.jvm_options, processors);
     Ok(Prepared { start, ready, directory, address, metrics: None, settings })
 }
 
@@ -149,12 +150,16 @@ fn properties(
 fn settings(
     properties: &BTreeMap<String, String>,
     heap: Size,
+    jvm_options: &[String],
     processors: &[usize],
 ) -> Vec<(String, String)> {
     let mut settings = vec![
         ("version".to_owned(), format!("Apache Kafka {}", version())),
         ("heap".to_owned(), heap.to_string()),
-        ("virtual machine".to_owned(), JVM_OPTIONS.join(" ")),
+        (
+            "virtual machine".to_owned(),
+            [JVM_OPTIONS.join(" "), jvm_options.join(" ")].join(" ").trim_end().to_owned(),
+        ),
         ("processors".to_owned(), format!("{processors:?}")),
     ];
     let is_telling = |name: &str| {

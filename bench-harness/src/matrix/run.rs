@@ -176,6 +176,11 @@ impl Numbers {
         self.usage.disk_flushes as f64 / self.usage.seconds.max(1e-9)
     }
 
+    /// On average; none without flushes.
+    pub fn flush_ns(&self) -> Option<f64> {
+        self.usage.disk_flush_ms_mean.map(|it| it * 1e6)
+    }
+
     pub fn records_per_flush(&self) -> Option<f64> {
         let flushes = self.flushes_per_s();
         (0.0 < flushes).then(|| self.records_per_s / flushes)

@@ -40,16 +40,6 @@ impl Samples {
         self.rate(from_ns, to_ns, NEXT, |it| Some(it.cpu_ns as f64 / 1e9))
     }
 
-    /// Share of one processor that the process used outside of the kernel.
-    pub fn user_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, TICKS_APART_NS, |it| Some(it.times.user_ns as f64 / 1e9))
-    }
-
-    /// Share of one processor that the process used in the kernel.
-    pub fn kernel_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, TICKS_APART_NS, |it| Some(it.times.kernel_ns as f64 / 1e9))
-    }
-
     /// How each of the host's processors spent its time; what is missing to one was idle.
     pub fn processor_curves(&self, from_ns: u64, to_ns: u64) -> Vec<ProcessorCurves> {
         let processors = self.samples.first().map_or(&[][..], |it| &it.processors);
@@ -70,14 +60,12 @@ impl Samples {
         curves.collect()
     }
 
-    /// How often per second the process's threads waited for something.
-    pub fn voluntary_switches_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, NEXT, |it| Some(it.switches?.voluntary as f64))
-    }
-
-    /// How often per second the process's threads were interrupted for others.
-    pub fn involuntary_switches_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, NEXT, |it| Some(it.switches?.involuntary as f64))
+    /// How often per second the process's threads gave way, to wait or to others.
+    pub fn switches_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
+        self.rate(from_ns, to_ns, NEXT, |it| {
+            let switches = it.switches?;
+            Some((switches.voluntary + switches.involuntary) as f64)
+        })
     }
 
     /// What the process has in memory, in bytes.
@@ -85,49 +73,19 @@ impl Samples {
         self.level(from_ns, to_ns, |it| Some(it.resident_bytes))
     }
 
-    /// Its heap and stacks, in bytes.
-    pub fn anonymous_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.level(from_ns, to_ns, |it| Some(it.anonymous_bytes))
-    }
-
-    /// The files that it has mapped, as far as they are in memory, in bytes.
-    pub fn file_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.level(from_ns, to_ns, |it| Some(it.file_bytes))
-    }
-
     /// What the kernel counts for the process's control group, in bytes; empty without one.
     pub fn group_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
         self.level(from_ns, to_ns, |it| it.group_bytes)
     }
 
-    /// What the host keeps of its files in memory, in bytes.
-    pub fn page_cache_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.level(from_ns, to_ns, |it| Some(it.page_cache.cached_bytes))
-    }
-
-    /// Of that, what still has to be written, in bytes.
+    /// What the host keeps of files in memory and has still to write, in bytes.
     pub fn dirty_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
         self.level(from_ns, to_ns, |it| Some(it.page_cache.dirty_bytes))
-    }
-
-    /// Of that, what is being written, in bytes.
-    pub fn writeback_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.level(from_ns, to_ns, |it| Some(it.page_cache.writeback_bytes))
-    }
-
-    /// Reads of the disk per second.
-    pub fn reads_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, NEXT, |it| Some(it.disk.reads as f64))
     }
 
     /// Bytes read from the disk per second.
     pub fn read_bytes_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
         self.rate(from_ns, to_ns, NEXT, |it| Some(it.disk.read_bytes as f64))
-    }
-
-    /// Writes to the disk per second.
-    pub fn writes_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, NEXT, |it| Some(it.disk.writes as f64))
     }
 
     /// Bytes written to the disk per second.
@@ -140,21 +98,10 @@ impl Samples {
         self.rate(from_ns, to_ns, NEXT, |it| Some(it.disk.flushes as f64))
     }
 
-    /// How long a write of the disk took on average, in ms; a gap where there was none.
-    pub fn write_latency_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        let steps = self.steps(from_ns, to_ns, LATENCIES_APART_NS, |it| Some(it.disk));
-        points(steps, |step| step.after.since(step.before).write_ms_mean().unwrap_or(f64::NAN))
-    }
-
     /// How long a flush of the disk took on average, in ms; a gap where there was none.
     pub fn flush_latency_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
         let steps = self.steps(from_ns, to_ns, LATENCIES_APART_NS, |it| Some(it.disk));
         points(steps, |step| step.after.since(step.before).flush_ms_mean().unwrap_or(f64::NAN))
-    }
-
-    /// Share of the time in which the disk had something to do, as the kernel's timer sees it.
-    pub fn disk_busy_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.rate(from_ns, to_ns, TICKS_APART_NS, |it| Some(it.disk.busy_ms as f64 / 1e3))
     }
 
     /// What a reading says; readings without it are left out.

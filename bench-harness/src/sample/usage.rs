@@ -42,16 +42,6 @@ pub struct Usage {
     pub journal: Option<JournalUse>,
 }
 
-/// How one of the host's processors spent its time; what is missing to one was idle.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct ProcessorUse {
-    /// By the kernel's number.
-    pub processor: usize,
-    pub user_share: f64,
-    pub kernel_share: f64,
-    pub steal_share: f64,
-}
-
 /// How often a process's threads made way for others. Those of threads that have ended are lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SwitchUse {
@@ -61,12 +51,10 @@ pub struct SwitchUse {
 }
 
 impl SwitchUse {
-    pub fn voluntary_per_s(&self) -> f64 {
-        self.counters.voluntary as f64 / self.seconds.max(1e-9)
-    }
-
-    pub fn involuntary_per_s(&self) -> f64 {
-        self.counters.involuntary as f64 / self.seconds.max(1e-9)
+    /// Of both kinds together.
+    pub fn per_s(&self) -> f64 {
+        let all = self.counters.voluntary + self.counters.involuntary;
+        all as f64 / self.seconds.max(1e-9)
     }
 }
 
@@ -114,25 +102,6 @@ impl Samples {
             host_steal_share: host.steal_share(),
             journal: self.journal_between(from_ns, to_ns),
         }
-    }
-
-    /// How each of the host's processors spent its time between two points, each taken at the
-    /// reading nearest to it; of the processors that were there at both.
-    pub fn processors_between(&self, from_ns: u64, to_ns: u64) -> Vec<ProcessorUse> {
-        let (Some(from), Some(to)) = (self.nearest(from_ns), self.nearest(to_ns)) else {
-            return Vec::new();
-        };
-        let (first, last) = (&self.samples[from], &self.samples[to]);
-        let both = last.processors.iter().filter_map(|after| {
-            let used = after.since(first.processor(after.processor)?);
-            Some(ProcessorUse {
-                processor: used.processor,
-                user_share: used.user_share(),
-                kernel_share: used.kernel_share(),
-                steal_share: used.steal_share(),
-            })
-        });
-        both.collect()
     }
 
     fn journal_between(&self, from_ns: u64, to_ns: u64) -> Option<JournalUse> {

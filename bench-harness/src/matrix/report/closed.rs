@@ -5,7 +5,7 @@ use crate::matrix::run::{FlushProof, Numbers};
 use crate::plot::{Axis, Dot, DotChart, DotRow, Picture};
 use crate::report::{Cell, Document, common, curves};
 use crate::scenario::Closed;
-use crate::units::{bytes_text, count_text, percent_text, three_digits};
+use crate::units::{bytes_text, count_text, percent_text, three_digits, time_text, whole};
 
 pub(super) fn put(document: &mut Document, part: &Part<'_>, load: &Closed) {
     document.text(format!(
@@ -32,12 +32,14 @@ pub(super) fn put(document: &mut Document, part: &Part<'_>, load: &Closed) {
         "memory",
         "flushes/s",
         "records/flush",
+        "a flush took",
+        "switches/s",
         "generator CPU",
         "its CPU s/GB",
     ];
     let note = "Medians of the repetitions, below them the lowest and the highest. Values are \
                 record values without keys and framing. Flushes are flush requests that the \
-                device completed, whoever caused them. Generator CPU is that of its busiest \
+                device completed, whoever caused them; switches are those of the broker's threads. Generator CPU is that of its busiest \
                 second.";
     document.table(part.table(&head, note, row));
     put_journals(document, part);
@@ -56,6 +58,8 @@ fn row(runs: &[&Numbers]) -> Vec<Cell> {
         ),
         spread_cell(runs, |it| Some(it.flushes_per_s()), count_text),
         spread_cell(runs, Numbers::records_per_flush, count_text),
+        spread_cell(runs, Numbers::flush_ns, |ns| time_text(whole(ns))),
+        spread_cell(runs, |it| Some(it.usage.switches?.per_s()), count_text),
         spread_cell(runs, |it| Some(it.generator_busiest()), percent_text),
         spread_cell(runs, |it| Some(it.generator_cpu_s_per_gb), three_digits),
     ]

@@ -208,6 +208,7 @@ fn put_table(document: &mut Document, part: &Part<'_>) {
         "broker CPU",
         "memory",
         "flushes/s",
+        "a flush took",
         "generator CPU",
     ];
     if is_shaped {
@@ -245,6 +246,7 @@ fn put_table(document: &mut Document, part: &Part<'_>) {
                 crate::units::bytes_text,
             ),
             spread_cell(runs, |it| Some(it.flushes_per_s()), count_text),
+            spread_cell(runs, Numbers::flush_ns, |ns| time_text(whole(ns))),
             spread_cell(runs, |it| Some(it.generator_busiest()), percent_text),
         ];
         if is_shaped {

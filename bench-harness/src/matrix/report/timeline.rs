@@ -17,6 +17,7 @@ use crate::report::{Document, curves};
 const OVERTIME_MIN: f64 = 1.05;
 const PANEL_HEIGHT: f64 = 230.0;
 const HEAT_HEIGHT: f64 = 330.0;
+const SMALL_HEIGHT: f64 = 170.0;
 
 /// One run that stands for all of its kind, with what was seen of it.
 struct Shown<'a> {
@@ -55,6 +56,26 @@ impl Shown<'_> {
             }
         }
         markers
+    }
+
+    /// What a time axis covers, on the host's monotonic clock.
+    fn window(&self, time: &Axis) -> (u64, u64) {
+        let (from_ns, _) = self.outcome().window_ns();
+        (from_ns, from_ns + crate::units::whole(time.to * 1e9))
+    }
+
+    /// Records that were acknowledged for each flush of the device.
+    fn records_per_flush(&self, time: &Axis) -> Vec<(f64, f64)> {
+        let (from_ns, to_ns) = self.window(time);
+        let done = curves::rate(self.outcome(), |it| {
+            if self.is_answered() { it.acknowledged } else { it.written }
+        });
+        let flushes = self.trace.samples.flushes_curve(from_ns, to_ns).into_iter();
+        let per_flush = flushes.filter_map(|(at, flushes)| {
+            let (_, records) = done.iter().rfind(|(done_at, _)| *done_at <= at)?;
+            Some((at, if 0.0 < flushes { records / flushes } else { f64::NAN }))
+        });
+        per_flush.collect()
     }
 
     fn bands(&self) -> Vec<Band> {
@@ -131,11 +152,123 @@ fn put_row(document: &mut Document, shown: &[Shown<'_>], cell: &str) {
         "Where the processors' time went: user, kernel, and stolen by other machines on the host; \
          below it the broker and the generator, in shares of one processor.",
     );
-    document.figures(
-        columns,
-        shown.iter().map(|it| disk(it, &time, width)).collect(),
-        "Flushes that the device completed, and how long one took on average.",
-    );
+    put_panels(document, shown, &time, width);
+}
+
+/// A row of low charts for each thing that the samples tell.
+fn put_panels(document: &mut Document, shown: &[Shown<'_>], time: &Axis, width: f64) {
+    let columns = shown.len().clamp(1, 3);
+    for panel in PANELS {
+        let drawn: Vec<Vec<Line>> = shown.iter().map(|it| (panel.lines)(it, time)).collect();
+        let (low, high) = curves::range(drawn.iter().flatten().map(|line| &line.points));
+        if high < low {
+            continue;
+        }
+        let y = match panel.is_log {
+            true => Axis::log(panel.unit, low, high, curves::count_short),
+            false => Axis::linear(panel.unit, 0.0, high, curves::count_short),
+        };
+        let pictures = shown.iter().zip(drawn).map(|(it, lines)| {
+            let chart = Chart {
+                title: format!("{}: {}", it.name, panel.title),
+                x: time.clone(),
+                y: y.clone(),
+                lines: lines.into_iter().filter(|line| !line.points.is_empty()).collect(),
+                bands: Vec::new(),
+                width,
+                height: SMALL_HEIGHT,
+            };
+            chart.picture_with(&Annotations { markers: it.markers(), ..Annotations::default() })
+        });
+        document.figures(columns, pictures.collect(), panel.caption);
+    }
+}
+
+/// A thing that samples tell over time.
+struct SmallPanel {
+    title: &'static str,
+    unit: &'static str,
+    is_log: bool,
+    caption: &'static str,
+    lines: fn(&Shown<'_>, &Axis) -> Vec<Line>,
+}
+
+const PANELS: [SmallPanel; 4] = [
+    SmallPanel {
+        title: "flushes, records, switches",
+        unit: "log scale",
+        is_log: true,
+        caption: "Flushes that the device completed, whoever caused them, records for each of \
+                  them, and context switches of the broker's threads.",
+        lines: |it, time| {
+            let (from_ns, to_ns) = it.window(time);
+            let samples = &it.trace.samples;
+            vec![
+                Line::new("flushes/s", Color::Blue, samples.flushes_curve(from_ns, to_ns)),
+                Line::new("records/flush", Color::Vermilion, it.records_per_flush(time))
+                    .dash(Dash::Dashed),
+                Line::new("switches/s", Color::Green, samples.switches_curve(from_ns, to_ns))
+                    .dash(Dash::Dotted),
+            ]
+        },
+    },
+    SmallPanel {
+        title: "time of a flush",
+        unit: "µs",
+        is_log: true,
+        caption: "How long a flush of the device took, on average over half a second.",
+        lines: |it, time| {
+            let (from_ns, to_ns) = it.window(time);
+            let ms = it.trace.samples.flush_latency_curve(from_ns, to_ns).into_iter();
+            let us = ms.map(|(at, ms)| (at, ms * 1e3)).collect();
+            vec![Line::new("µs per flush", Color::Blue, us)]
+        },
+    },
+    SmallPanel {
+        title: "disk",
+        unit: "MB/s",
+        is_log: false,
+        caption: "What the device wrote and read.",
+        lines: |it, time| {
+            let (from_ns, to_ns) = it.window(time);
+            let samples = &it.trace.samples;
+            vec![
+                Line::new(
+                    "written",
+                    Color::Blue,
+                    mega(samples.written_bytes_curve(from_ns, to_ns)),
+                ),
+                Line::new("read", Color::Vermilion, mega(samples.read_bytes_curve(from_ns, to_ns)))
+                    .dash(Dash::Dashed),
+            ]
+        },
+    },
+    SmallPanel {
+        title: "memory",
+        unit: "MB",
+        is_log: true,
+        caption: "What is resident of the broker, what its control group is charged if it has one \
+                  of its own, and what the host has still to write back.",
+        lines: |it, time| {
+            let (from_ns, to_ns) = it.window(time);
+            let samples = &it.trace.samples;
+            vec![
+                Line::new("resident", Color::Blue, mega(samples.resident_curve(from_ns, to_ns))),
+                Line::new("control group", Color::Green, mega(samples.group_curve(from_ns, to_ns)))
+                    .dash(Dash::Dotted),
+                Line::new(
+                    "dirty, host",
+                    Color::Vermilion,
+                    mega(samples.dirty_curve(from_ns, to_ns)),
+                )
+                .dash(Dash::Dashed),
+            ]
+        },
+    },
+];
+
+fn mega(curve: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    curve.into_iter().map(|(at, value)| (at, value / 1e6)).collect()
 }
 
 /// As far as the schedule goes, or until the last record of all runs was dealt with, if that took
@@ -268,8 +401,7 @@ fn sum_lines(shown: &Shown<'_>) -> Vec<Line> {
 fn strip(shown: &Shown<'_>, time: &Axis, width: f64) -> Picture {
     let outcome = shown.outcome();
     let samples = &shown.trace.samples;
-    let (from_ns, _) = outcome.window_ns();
-    let to_ns = from_ns + crate::units::whole(time.to * 1e9);
+    let (from_ns, to_ns) = shown.window(time);
     let processors = samples.processor_curves(from_ns, to_ns);
     let mut bands: Vec<StripBand> = processors
         .into_iter()
@@ -298,28 +430,4 @@ fn strip(shown: &Shown<'_>, time: &Axis, width: f64) -> Picture {
         width,
     }
     .picture()
-}
-
-fn disk(shown: &Shown<'_>, time: &Axis, width: f64) -> Picture {
-    let samples = &shown.trace.samples;
-    let (from_ns, _) = shown.outcome().window_ns();
-    let to_ns = from_ns + crate::units::whole(time.to * 1e9);
-    let latency_ms = samples.flush_latency_curve(from_ns, to_ns).into_iter();
-    let latency_us = latency_ms.map(|(at, ms)| (at, ms * 1e3));
-    let lines = vec![
-        Line::new("flushes/s", Color::Blue, samples.flushes_curve(from_ns, to_ns)),
-        Line::new("µs per flush", Color::Vermilion, latency_us.collect()).dash(Dash::Dashed),
-    ];
-    let (low, high) = curves::range(lines.iter().map(|line| &line.points));
-    let (low, high) = if low <= high { (low, high) } else { (1.0, 10.0) };
-    let chart = Chart {
-        title: format!("{}: the disk's flushes", shown.name),
-        x: time.clone(),
-        y: Axis::log("flushes/s; µs", low, high, curves::count_short),
-        lines,
-        bands: Vec::new(),
-        width,
-        height: 180.0,
-    };
-    chart.picture_with(&Annotations { markers: shown.markers(), ..Annotations::default() })
 }
