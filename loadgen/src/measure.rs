@@ -206,12 +206,10 @@ impl Measurements {
     }
 
     /// Counts what happens at a time. What happens before the measurement is not counted.
-    pub fn count(&mut self, at_ns: u64, change: impl FnOnce(&mut Tally)) {
+    pub fn count(&mut self, at_ns: u64, add: impl Fn(&mut Tally)) {
         if let Some(interval) = self.interval_at(at_ns) {
-            let before = interval.tally;
-            change(&mut interval.tally);
-            let more = interval.tally.minus(before);
-            self.total = self.total.plus(more);
+            add(&mut interval.tally);
+            add(&mut self.total);
         }
     }
 
