@@ -13,6 +13,7 @@ mod request;
 mod lane;
 mod closed;
 mod consumer;
+mod look;
 mod reader;
 
 use std::cell::{Cell, RefCell};

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::{ClusterError, Connection};
-use model::record_batch::{BatchHeader, Batches, Records, check_crc};
+use model::record_batch::{BatchHeader, Batches};
 use model::{BrokerId, Offset, TopicId};
 use runtime::{Instant, JoinHandle, TimedOut, now, sleep, spawn, timeout, yield_now};
 use wire::fetch::{FetchPartition, FetchTopic};
 use wire::{ErrorCode, FetchRequest};
 
+use super::look::look_at;
 use super::reader::Reader;
 use super::{Worker, cluster_options};
 use crate::ledger::Sighting;
-use crate::measure::Clock;
-use crate::record::{Damage, Value};
+use crate::record::Damage;
 use crate::settings::Consume;
 
 /// The last version of Fetch that names topics by their names.
@@ -281,40 +281,25 @@ fn read_batch(
     let mut ledger = worker.ledger.borrow_mut();
     let mut measured = worker.measured.borrow_mut();
     let partition = position.partition;
-    let intact = check_crc(batch).and_then(|()| Records::read(batch));
-    let records = match intact {
-        Ok(records) => records,
-        Err(error) => {
-            worker.note(format!("a batch cannot be read: {error}"));
-            for _ in 0..header.records_count.max(1) {
-                ledger.note_read(partition, Err(Damage::Checksum));
-            }
-            return;
-        }
-    };
-    let start_ns = worker.start.get().as_nanos();
     // Read back later, the time to the consumer would be our own doing.
     let is_tailing = worker.settings.fetch.when == Consume::During;
     let mut consumed = 0;
-    for record in records {
-        let read = match record {
-            Ok(record) if header.base_offset + i64::from(record.offset_delta) < position.offset => {
-                continue;
-            }
-            Ok(record) => Value::read(record.key, record.value),
-            Err(_) => Err(Damage::TooShort),
-        };
-        match ledger.note_read(partition, read) {
+    let looked =
+        look_at(header, batch, position.offset, |read| match ledger.note_read(partition, read) {
             Sighting::Expected | Sighting::OutOfOrder => {
                 consumed += 1;
                 if is_tailing && let Ok(value) = read {
-                    let intended_ns = value.intended_ns.saturating_sub(start_ns);
-                    let time_ns = at_ns.saturating_sub(intended_ns);
-                    measured.record(Clock::EndToEnd, intended_ns, time_ns);
+                    worker.note_age(&mut measured, &value, at_ns);
                 }
             }
             Sighting::Duplicate | Sighting::Corrupt | Sighting::Foreign => {}
+        });
+    if let Err(error) = looked {
+        worker.note(format!("a batch cannot be read: {error}"));
+        for _ in 0..header.records_count.max(1) {
+            ledger.note_read(partition, Err(Damage::Checksum));
         }
+        return;
     }
     measured.count(at_ns, |tally| tally.consumed += consumed);
 }

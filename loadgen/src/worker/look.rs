@@ -1,0 +1,38 @@
+//! A look at every record of a batch that was fetched: what verifying consumers and readers share.
+//!
+//! Guarantees: each record from an offset on is seen once, intact or not. Does not know: whose books
+//! it goes into.
+
+use model::Offset;
+use model::record_batch::{BatchError, BatchHeader, Records, check_crc};
+
+use super::Worker;
+use crate::measure::{Clock, Measurements};
+use crate::record::{Damage, Value};
+
+/// Hands every record of a batch from an offset on to `see`; fails if none can be looked at.
+pub(super) fn look_at(
+    header: &BatchHeader,
+    batch: &[u8],
+    from: Offset,
+    mut see: impl FnMut(Result<Value, Damage>),
+) -> Result<(), BatchError> {
+    check_crc(batch)?;
+    for record in Records::read(batch)? {
+        match record {
+            Ok(record) if header.base_offset + i64::from(record.offset_delta) < from => {}
+            Ok(record) => see(Value::read(record.key, record.value)),
+            Err(_) => see(Err(Damage::TooShort)),
+        }
+    }
+    Ok(())
+}
+
+impl Worker {
+    /// Records how old a value is that a consumer has at a time, since the start.
+    pub(super) fn note_age(&self, measured: &mut Measurements, value: &Value, at_ns: u64) {
+        let intended_ns = value.intended_ns.saturating_sub(self.start.get().as_nanos());
+        let time_ns = at_ns.saturating_sub(intended_ns);
+        measured.record(Clock::EndToEnd, intended_ns, time_ns);
+    }
+}
