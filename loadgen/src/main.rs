@@ -21,7 +21,7 @@ use loadgen::saturation::{self, MEASURED, Saturation};
 use loadgen::schedule::Arrivals;
 use loadgen::screen::{self, Caption, Show};
 use loadgen::settings::{
-    Acks, Base, Choice, ClosedLoop, Consume, DURATION_USUAL, FetchSettings, Load, OpenLoop,
+    Acks, Base, Choice, ClosedLoop, Codec, Consume, DURATION_USUAL, FetchSettings, Load, OpenLoop,
     ReaderSettings, RecordSettings, Settings, TopicSettings,
 };
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
@@ -190,8 +190,12 @@ struct ProducerArgs {
     record_size: Size,
     #[arg(long, value_enum, default_value_t)]
     payload: Payload,
+    /// How the records of a batch are compressed: none, gzip, snappy, lz4 or zstd.
+    #[arg(long, default_value = "none")]
+    codec: Codec,
     #[arg(long, default_value = "10000")]
     batch_records_max: u32,
+    /// Before it is compressed.
     #[arg(long, default_value = "1000000")]
     batch_size_max: Size,
     /// How long a record may wait for others to leave with.
@@ -335,6 +339,7 @@ impl ProducerArgs {
         RecordSettings {
             size: self.record_size,
             payload: self.payload,
+            codec: self.codec,
             batch_records_max: self.batch_records_max,
             batch_size_max: self.batch_size_max,
             ..RecordSettings::default()

@@ -5,6 +5,7 @@
 
 mod base;
 mod choice;
+mod codec;
 mod usual;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 pub use base::{Base, BaseError};
 pub use choice::{BASE_USUAL, Choice, ChoiceError, DURATION_USUAL};
+pub use codec::Codec;
 
 use crate::condition::Condition;
 use crate::plan::KeyDistribution;
@@ -80,6 +82,8 @@ pub struct RecordSettings {
     /// Of a record's value.
     pub size: Size,
     pub payload: Payload,
+    #[serde(default)]
+    pub codec: Codec,
     pub keys: u32,
     #[serde(default)]
     pub key_distribution: KeyDistribution,
@@ -87,6 +91,7 @@ pub struct RecordSettings {
     pub hot_key: f64,
     /// Of one batch.
     pub batch_records_max: u32,
+    /// Before it is compressed.
     pub batch_size_max: Size,
 }
 

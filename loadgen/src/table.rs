@@ -4,11 +4,13 @@ mod calibration;
 
 use std::fmt::Write;
 
+use model::record_batch::Compression;
+
 use crate::condition;
 use crate::ledger::Counts;
 use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
-use crate::settings::{Base, Load, Settings};
+use crate::settings::{Base, Load, RecordSettings, Settings};
 use crate::units::{bytes_text, count_text, grouped, nanos, three_digits, time_text};
 
 pub use calibration::calibration;
@@ -110,7 +112,12 @@ pub fn title(settings: &Settings) -> String {
             format!("closed loop, {} in flight for {}", closed.in_flight, closed.duration)
         }
     };
-    format!("{load}, acks={}, records of {}", settings.acks.name(), settings.records.size)
+    let RecordSettings { size, codec, .. } = &settings.records;
+    let codec = match codec.0 {
+        Compression::None => String::new(),
+        codec => format!(", {}", codec.name()),
+    };
+    format!("{load}, acks={}, records of {size}{codec}", settings.acks.name())
 }
 
 fn heading(outcome: &Outcome) -> String {

@@ -22,7 +22,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use client::compression::compress;
 use client::{Cluster, ClusterError, ClusterOptions, ConnectionOptions, in_full};
+use model::record_batch::Compression;
 use model::{Offset, Timestamp};
 use runtime::sync::watch::Watch;
 use runtime::{Instant, TimedOut, now, sleep_until, spawn, timeout};
@@ -33,7 +36,7 @@ use crate::live::Live;
 use crate::measure::{Clock, Measurements, Tally};
 use crate::outcome::ReaderCounts;
 use crate::plan::{Plan, PlannedBatch, Share};
-use crate::record::Template;
+use crate::record::{Stamp, Template, Value};
 use crate::settings::{Consume, ReaderSettings, Settings};
 use crate::units::nanos;
 
@@ -196,6 +199,19 @@ async fn prepare(
 }
 
 impl Worker {
+    /// A batch as it is sent. Compressed here, when it is due: its values are not known before, and
+    /// what it costs is the producer's own time, as in any client.
+    fn batch(&self, stamp: Stamp, values: impl ExactSizeIterator<Item = Value>) -> Bytes {
+        let plain = self.template.batch(stamp, values);
+        match self.settings.records.codec.0 {
+            Compression::None => Bytes::from(plain),
+            codec @ (Compression::Gzip
+            | Compression::Snappy
+            | Compression::Lz4
+            | Compression::Zstd) => compress(&plain, codec),
+        }
+    }
+
     /// Nanoseconds since the start.
     fn since_start(&self, at: Instant) -> u64 {
         nanos(at.since(self.start.get()))

@@ -84,6 +84,28 @@ fn a_broker_that_does_nothing_wrong_is_found_good() {
     assert_eq!(outcome.notes, BTreeMap::new());
 }
 
+/// What is compressed is read back, compared, and spoilt like anything else.
+#[test]
+fn compressed_records_are_verified() {
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        let sink = sink(Faults::default());
+        let mut settings = settings(&sink, 2000.0, 1);
+        settings.records.codec = codec.parse().unwrap();
+        settings.readers = vec!["tail".parse().unwrap()];
+        let outcome = loadgen::run::run(&settings).unwrap();
+        assert!(outcome.verdict().is_good(), "{codec}: {:?}", outcome.counts);
+        assert_eq!((outcome.counts.consumed, outcome.readers[0].counts.records), (4000, 4000));
+        assert!(outcome.notes.is_empty(), "{codec}: {:?}", outcome.notes);
+    }
+    let records = vec![RecordFault::Corrupt, RecordFault::Drop];
+    let sink = sink(Faults { records, one_in: 1000, ..Faults::default() });
+    let mut settings = settings(&sink, 2000.0, 1);
+    settings.records.codec = "zstd".parse().unwrap();
+    let outcome = loadgen::run::run(&settings).unwrap();
+    let counts = outcome.counts;
+    assert_eq!((counts.corrupt, counts.missing, counts.consumed), (2, 4, 3996));
+}
+
 /// 12,000 records in three seconds; a consumer that reads 2,000 a second needs three more.
 #[test]
 fn consumers_of_every_pace_read_everything_and_slow_ones_take_their_time() {

@@ -91,6 +91,17 @@ fn readers_are_written_as_they_are_read() {
 }
 
 #[test]
+fn codecs_are_called_as_kafka_calls_them() {
+    for text in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        assert_eq!(text.parse::<Codec>().unwrap().to_string(), text);
+    }
+    assert_eq!(
+        "brotli".parse::<Codec>().unwrap_err().to_string(),
+        "`brotli` is not one of none, gzip, snappy, lz4, zstd"
+    );
+}
+
+#[test]
 fn a_base_rate_is_named_or_a_share_of_what_will_be_measured() {
     let base = |text: &str| text.parse::<Base>();
     assert_eq!(base("20k/s"), Ok(Base::Rate(Rate(20_000.0))));

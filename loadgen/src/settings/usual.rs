@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Acks, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
+    Acks, Codec, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
 };
 use crate::plan::KeyDistribution;
 use crate::profile::Profile;
@@ -54,6 +54,7 @@ impl Default for RecordSettings {
         RecordSettings {
             size: Size(1024),
             payload: Payload::Random,
+            codec: Codec::default(),
             keys: 10_000,
             key_distribution: KeyDistribution::Uniform,
             hot_key: 0.0,

@@ -155,7 +155,7 @@ fn encode(worker: &Worker, lane: &Lane, batch: Batch, begun: Instant) -> Bytes {
         intended_ns,
     });
     let stamp = lane.stamp(batch.partition, batch.count);
-    Bytes::from(worker.template.batch(stamp, Exact(values, batch.count as usize)))
+    worker.batch(stamp, Exact(values, batch.count as usize))
 }
 
 fn key_turn(sequence: u64, keys_count: u32) -> u32 {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use client::{CallError, Cluster, ClusterError, Connection};
 use model::BrokerId;
 use runtime::{Instant, JoinHandle, now, sleep, sleep_until, spawn};
@@ -216,8 +215,7 @@ impl Lane {
                 intended_ns: start_ns + record.intended_ns,
             });
             let stamp = self.stamp(batch.partition, batch.count);
-            let bytes = worker.template.batch(stamp, Exact(values, records.len()));
-            (batch.partition, Bytes::from(bytes))
+            (batch.partition, worker.batch(stamp, Exact(values, records.len())))
         });
         let request = produce_request(worker, encoded);
         let due = (worker.start.get() + Duration::from_nanos(due_ns)).max(self.free_at);

@@ -3,12 +3,16 @@
 //! Guarantees: each record from an offset on is seen once, intact or not. Does not know: whose books
 //! it goes into.
 
+use client::compression::{OpenError, open};
 use model::Offset;
-use model::record_batch::{BatchError, BatchHeader, Records, check_crc};
+use model::record_batch::{BatchHeader, Compression, Records, check_crc};
 
 use super::Worker;
 use crate::measure::{Clock, Measurements};
 use crate::record::{Damage, Value};
+
+/// What an uncompressed batch can be at most.
+const OPENED_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Hands every record of a batch from an offset on to `see`; fails if none can be looked at.
 pub(super) fn look_at(
@@ -16,9 +20,14 @@ pub(super) fn look_at(
     batch: &[u8],
     from: Offset,
     mut see: impl FnMut(Result<Value, Damage>),
-) -> Result<(), BatchError> {
+) -> Result<(), OpenError> {
     check_crc(batch)?;
-    for record in Records::read(batch)? {
+    let opened = match header.compression()? == Compression::None {
+        true => None,
+        false => Some(open(batch, OPENED_BYTES_MAX)?),
+    };
+    let plain = opened.as_deref().unwrap_or(batch);
+    for record in Records::read(plain)? {
         match record {
             Ok(record) if header.base_offset + i64::from(record.offset_delta) < from => {}
             Ok(record) => see(Value::read(record.key, record.value)),
