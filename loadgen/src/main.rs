@@ -14,9 +14,9 @@ use clap::{Args, Parser, Subcommand};
 use loadgen::calibrate::{self, CalibrationSettings};
 use loadgen::condition::{self, Condition};
 use loadgen::live::Live;
-use loadgen::plan::KeyDistribution;
+use loadgen::plan::{KeyDistribution, SizeDistribution};
 use loadgen::profile::Profile;
-use loadgen::record::Payload;
+use loadgen::record::{Headers, Payload};
 use loadgen::saturation::{self, MEASURED, Saturation};
 use loadgen::schedule::Arrivals;
 use loadgen::screen::{self, Caption, Show};
@@ -185,9 +185,13 @@ struct ProducerArgs {
     /// Number batches, so that the broker can tell repeated ones.
     #[arg(long)]
     idempotent: bool,
-    /// Of a record's value.
+    /// Of a record's value: 1KiB, any of 100..4KiB, or sizes with their shares as in
+    /// 100:80%,1KiB:15%,16KiB:5%.
     #[arg(long, default_value = "1KiB")]
-    record_size: Size,
+    record_size: SizeDistribution,
+    /// Headers of every record: how many, and the size of their values.
+    #[arg(long, default_value = "0x0", value_name = "COUNTxSIZE")]
+    headers: Headers,
     #[arg(long, value_enum, default_value_t)]
     payload: Payload,
     /// How the records of a batch are compressed: none, gzip, snappy, lz4 or zstd.
@@ -337,7 +341,8 @@ impl ProducerArgs {
     /// The records, with keys that nobody has named.
     fn records(&self) -> RecordSettings {
         RecordSettings {
-            size: self.record_size,
+            size: self.record_size.clone(),
+            headers: self.headers,
             payload: self.payload,
             codec: self.codec,
             batch_records_max: self.batch_records_max,

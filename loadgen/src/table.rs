@@ -10,6 +10,7 @@ use crate::condition;
 use crate::ledger::Counts;
 use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
+use crate::record::Headers;
 use crate::settings::{Base, Load, RecordSettings, Settings};
 use crate::units::{bytes_text, count_text, grouped, nanos, three_digits, time_text};
 
@@ -112,12 +113,16 @@ pub fn title(settings: &Settings) -> String {
             format!("closed loop, {} in flight for {}", closed.in_flight, closed.duration)
         }
     };
-    let RecordSettings { size, codec, .. } = &settings.records;
+    let RecordSettings { size, codec, headers, .. } = &settings.records;
+    let headers = match *headers {
+        Headers::NONE => String::new(),
+        headers => format!(" with headers {headers}"),
+    };
     let codec = match codec.0 {
         Compression::None => String::new(),
         codec => format!(", {}", codec.name()),
     };
-    format!("{load}, acks={}, records of {size}{codec}", settings.acks.name())
+    format!("{load}, acks={}, records of {size}{headers}{codec}", settings.acks.name())
 }
 
 fn heading(outcome: &Outcome) -> String {

@@ -35,7 +35,7 @@ use crate::ledger::{Counts, Ledger};
 use crate::live::Live;
 use crate::measure::{Clock, Measurements, Tally};
 use crate::outcome::ReaderCounts;
-use crate::plan::{Plan, PlannedBatch, Share};
+use crate::plan::{Plan, PlannedBatch, Share, Sizes};
 use crate::record::{Stamp, Template, Value};
 use crate::settings::{Consume, ReaderSettings, Settings};
 use crate::units::nanos;
@@ -95,6 +95,8 @@ struct Worker {
     cluster: Cluster,
     partitions: Partitions,
     template: Template,
+    /// In a closed loop; a plan has its own.
+    sizes: RefCell<Sizes>,
     plan: Plan,
     share: Share,
     run: u32,
@@ -161,8 +163,14 @@ async fn prepare(
     let partitions = Partitions::new(&cluster, topics, partitions_per_topic).await?;
     let positions = partitions.ends(&cluster, share).await?;
     let records = &settings.records;
-    let records_max = usize::try_from(settings.batch_records_max()).expect("a u32");
-    let template = Template::new(records.size.0, records_max, records.payload, settings.seed);
+    let template = Template::new(
+        &records.size,
+        records.headers,
+        settings.batch_limits(),
+        records.payload,
+        settings.seed,
+    );
+    let sizes = Sizes::new(records.size.clone(), settings.seed);
     let (warm_up, duration) = settings.load.times();
     let (from, to) = (nanos(warm_up), nanos(warm_up + duration));
     let mut ledger = Ledger::new(run, share.worker, records.keys, partitions.count());
@@ -183,6 +191,7 @@ async fn prepare(
         cluster,
         partitions,
         template,
+        sizes: RefCell::new(sizes),
         plan,
         share,
         run,
@@ -201,8 +210,12 @@ async fn prepare(
 impl Worker {
     /// A batch as it is sent. Compressed here, when it is due: its values are not known before, and
     /// what it costs is the producer's own time, as in any client.
-    fn batch(&self, stamp: Stamp, values: impl ExactSizeIterator<Item = Value>) -> Bytes {
-        let plain = self.template.batch(stamp, values);
+    fn batch(
+        &self,
+        stamp: Stamp,
+        records: impl ExactSizeIterator<Item = (Value, u32)> + Clone,
+    ) -> Bytes {
+        let plain = self.template.batch(stamp, records);
         match self.settings.records.codec.0 {
             Compression::None => Bytes::from(plain),
             codec @ (Compression::Gzip

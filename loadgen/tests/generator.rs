@@ -8,7 +8,7 @@ use std::time::Duration;
 use loadgen::measure::Clock;
 use loadgen::outcome::Outcome;
 use loadgen::profile::Profile;
-use loadgen::settings::{Acks, Base, Load, OpenLoop, RecordSettings, Settings};
+use loadgen::settings::{Acks, Base, ClosedLoop, Load, OpenLoop, RecordSettings, Settings};
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
 use loadgen::units::{Rate, Size, Span};
 
@@ -25,7 +25,7 @@ fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
     });
     Settings {
         acks: Acks::Leader,
-        records: RecordSettings { size: Size(100), keys: 50, ..RecordSettings::default() },
+        records: RecordSettings { size: Size(100).into(), keys: 50, ..RecordSettings::default() },
         ..Settings::usual(sink.address().to_string(), load)
     }
 }
@@ -104,6 +104,31 @@ fn compressed_records_are_verified() {
     let outcome = loadgen::run::run(&settings).unwrap();
     let counts = outcome.counts;
     assert_eq!((counts.corrupt, counts.missing, counts.consumed), (2, 4, 3996));
+}
+
+#[test]
+fn records_of_several_sizes_with_headers_are_verified() {
+    for size in ["100..4KiB", "32:80%,1KiB:15%,16KiB:5%"] {
+        let sink = sink(Faults::default());
+        let mut settings = settings(&sink, 2000.0, 1);
+        settings.records.size = size.parse().unwrap();
+        settings.records.headers = "3x20".parse().unwrap();
+        settings.records.batch_size_max = Size(20_000);
+        settings.records.codec = "lz4".parse().unwrap();
+        let outcome = loadgen::run::run(&settings).unwrap();
+        assert!(outcome.verdict().is_good(), "{size}: {:?}", outcome.counts);
+        assert_eq!(outcome.counts.consumed, 4000);
+        settings.load = Load::Closed(ClosedLoop {
+            duration: Span(Duration::from_millis(300)),
+            warm_up: Span(Duration::ZERO),
+            in_flight: Size(100_000),
+            requests_in_flight_max: 4,
+            batches_per_request: 2,
+        });
+        let outcome = loadgen::run::run(&settings).unwrap();
+        assert!(outcome.verdict().is_good(), "{size}: {:?}", outcome.counts);
+        assert!(1000 < outcome.counts.consumed, "{size}: {:?}", outcome.counts);
+    }
 }
 
 /// 12,000 records in three seconds; a consumer that reads 2,000 a second needs three more.

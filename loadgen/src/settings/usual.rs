@@ -8,7 +8,7 @@ use super::{
 };
 use crate::plan::KeyDistribution;
 use crate::profile::Profile;
-use crate::record::Payload;
+use crate::record::{Headers, Payload};
 use crate::schedule::Arrivals;
 use crate::settings::{BASE_USUAL, Base, DURATION_USUAL};
 use crate::units::{Size, Span};
@@ -52,7 +52,8 @@ impl Default for TopicSettings {
 impl Default for RecordSettings {
     fn default() -> RecordSettings {
         RecordSettings {
-            size: Size(1024),
+            size: Size(1024).into(),
+            headers: Headers::NONE,
             payload: Payload::Random,
             codec: Codec::default(),
             keys: 10_000,

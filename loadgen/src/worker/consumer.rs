@@ -284,8 +284,8 @@ fn read_batch(
     // Read back later, the time to the consumer would be our own doing.
     let is_tailing = worker.settings.fetch.when == Consume::During;
     let mut consumed = 0;
-    let looked =
-        look_at(header, batch, position.offset, |read| match ledger.note_read(partition, read) {
+    let looked = look_at(worker, header, batch, position.offset, |read| {
+        match ledger.note_read(partition, read) {
             Sighting::Expected | Sighting::OutOfOrder => {
                 consumed += 1;
                 if is_tailing && let Ok(value) = read {
@@ -293,7 +293,8 @@ fn read_batch(
                 }
             }
             Sighting::Duplicate | Sighting::Corrupt | Sighting::Foreign => {}
-        });
+        }
+    });
     if let Err(error) = looked {
         worker.note(format!("a batch cannot be read: {error}"));
         for _ in 0..header.records_count.max(1) {

@@ -207,12 +207,15 @@ impl Lane {
         let encoded = batches.iter().map(|&batch| {
             let records = worker.plan.records_of(batch);
             let values = (u64::from(batch.first)..).zip(records);
-            let values = values.map(|(sequence, record)| Value {
-                run: worker.run,
-                worker: worker.share.worker,
-                key: record.key,
-                sequence,
-                intended_ns: start_ns + record.intended_ns,
+            let values = values.map(|(sequence, record)| {
+                let value = Value {
+                    run: worker.run,
+                    worker: worker.share.worker,
+                    key: record.key,
+                    sequence,
+                    intended_ns: start_ns + record.intended_ns,
+                };
+                (value, record.size_bytes)
             });
             let stamp = self.stamp(batch.partition, batch.count);
             (batch.partition, worker.batch(stamp, Exact(values, records.len())))

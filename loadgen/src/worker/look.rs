@@ -16,6 +16,7 @@ const OPENED_BYTES_MAX: u64 = i32::MAX as u64;
 
 /// Hands every record of a batch from an offset on to `see`; fails if none can be looked at.
 pub(super) fn look_at(
+    worker: &Worker,
     header: &BatchHeader,
     batch: &[u8],
     from: Offset,
@@ -30,7 +31,13 @@ pub(super) fn look_at(
     for record in Records::read(plain)? {
         match record {
             Ok(record) if header.base_offset + i64::from(record.offset_delta) < from => {}
-            Ok(record) => see(Value::read(record.key, record.value)),
+            Ok(record) => {
+                let read = Value::read(record.key, record.value);
+                // Other runs have other headers.
+                let is_bare = read.is_ok_and(|value| value.run == worker.run)
+                    && !worker.settings.records.headers.are_of(&record);
+                see(if is_bare { Err(Damage::Headers) } else { read });
+            }
             Err(_) => see(Err(Damage::TooShort)),
         }
     }

@@ -68,7 +68,7 @@ impl Reader {
         match self.pace {
             Pace::Tail | Pace::CatchUp(_) => size_max,
             Pace::Slow(_) | Pace::SlowOfBase(_) => {
-                let record_bytes = worker.settings.records.size.0 as f64;
+                let record_bytes = worker.settings.records.size.mean_bytes();
                 let turn_bytes = self.rate_per_s * SLOW_TURN.as_secs_f64() * record_bytes;
                 let turn_bytes = usize::try_from(crate::units::whole(turn_bytes));
                 // A broker gives one batch in any case.
@@ -108,14 +108,16 @@ impl Reader {
             counts.gaps += 1;
         }
         let mut consumed = 0;
-        let looked = look_at(header, batch, from, |read| match read {
+        let looked = look_at(worker, header, batch, from, |read| match read {
             Ok(value) if value.run == worker.run => {
                 consumed += 1;
                 worker.note_age(&mut measured, &value, at_ns);
             }
             // Another run's.
             Ok(_) => {}
-            Err(Damage::TooShort | Damage::Checksum | Damage::Key) => counts.corrupt += 1,
+            Err(Damage::TooShort | Damage::Checksum | Damage::Key | Damage::Headers) => {
+                counts.corrupt += 1
+            }
         });
         if looked.is_err() {
             counts.corrupt += u64::from(header.records_count.unsigned_abs());
