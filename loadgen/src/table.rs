@@ -66,14 +66,13 @@ pub fn outcome(outcome: &Outcome) -> String {
     let mut text = heading(outcome);
     text.push('\n');
     let mut rows = vec![row("latency", summary_heading())];
-    for clock in Clock::ALL {
-        let summary = outcome.summary(clock);
-        if summary.count != 0 {
-            rows.push(row(clock.name(), summary_cells(&summary)));
-        }
+    let summaries = Clock::ALL.map(|clock| (clock, outcome.summary(clock)));
+    let measured = || summaries.iter().filter(|(_, summary)| summary.count != 0);
+    for (clock, summary) in measured() {
+        rows.push(row(clock.name(), summary_cells(summary)));
     }
     text.push_str(&aligned(&rows));
-    for clock in Clock::ALL {
+    for (clock, _) in measured() {
         let _ = writeln!(text, "  {:<11} {}", clock.name(), clock.meaning());
     }
     if !outcome.is_open() {

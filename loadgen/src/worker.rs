@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::compression::compress;
-use client::{Cluster, ClusterError, ClusterOptions, ConnectionOptions, in_full};
+use client::{Cluster, ClusterError, ClusterOptions, Connection, ConnectionOptions, in_full};
 use model::record_batch::Compression;
-use model::{Offset, Timestamp};
+use model::{BrokerId, Offset, Timestamp};
 use runtime::sync::watch::Watch;
 use runtime::{Instant, TimedOut, now, sleep_until, spawn, timeout};
 use wire::{ErrorCode, Text};
@@ -37,7 +37,7 @@ use crate::measure::{Clock, Measurements, Tally};
 use crate::outcome::ReaderCounts;
 use crate::plan::{Plan, PlannedBatch, Share, Sizes};
 use crate::record::{Stamp, Template, Value};
-use crate::settings::{Consume, ReaderSettings, Settings};
+use crate::settings::{Consume, Load, ReaderSettings, Settings};
 use crate::units::nanos;
 
 pub(crate) use gate::StartGate;
@@ -107,6 +107,8 @@ struct Worker {
     /// Requests that have no answer yet, or are not written yet if none will come.
     outstanding: Watch<usize>,
     readers: Vec<Rc<Reader>>,
+    /// Since the start, in order: when all connections are opened anew.
+    reconnects: Vec<Duration>,
     /// By partition: where reading back ends, once that is known.
     ends: Watch<Option<Vec<Offset>>>,
 }
@@ -186,6 +188,11 @@ async fn prepare(
     for record in &plan.records {
         measured.count(record.intended_ns, |tally| tally.offered += 1);
     }
+    let reconnects = match &settings.load {
+        Load::Open(open) => open.profile.reconnects(duration),
+        Load::Closed(_) => Vec::new(),
+    };
+    let reconnects = reconnects.into_iter().map(|at| warm_up + at).collect();
     let lanes = lane::open_all(&cluster, &partitions, &settings, share).await?;
     let worker = Worker {
         cluster,
@@ -201,6 +208,7 @@ async fn prepare(
         notes: RefCell::default(),
         outstanding: Watch::new(0),
         readers,
+        reconnects,
         ends: Watch::new(None),
         settings,
     };
@@ -228,6 +236,17 @@ impl Worker {
     /// Nanoseconds since the start.
     fn since_start(&self, at: Instant) -> u64 {
         nanos(at.since(self.start.get()))
+    }
+
+    /// Opens a connection of its own to a broker, in the place of one that was closed because a
+    /// phase says so, and takes its time.
+    async fn reconnect(&self, broker: BrokerId) -> Result<Connection, ClusterError> {
+        let begun = now();
+        let connection = self.cluster.open(broker, cluster_options().connection).await?;
+        let time_ns = nanos(now().since(begun));
+        let mut measured = self.measured.borrow_mut();
+        measured.record(Clock::Connect, self.since_start(begun), time_ns);
+        Ok(connection)
     }
 
     fn schedule_length(&self) -> Duration {

@@ -106,6 +106,31 @@ fn compressed_records_are_verified() {
     assert_eq!((counts.corrupt, counts.missing, counts.consumed), (2, 4, 3996));
 }
 
+/// Two lanes, the consumer that verifies and another: each has one connection to the only broker.
+#[test]
+fn all_connections_are_opened_anew_where_a_phase_says_so() {
+    let text = "name = 'x'\nabout = ''\nsource = ''\nphase = [\
+                { name = 'before', until = 0.4, from = 1.0 },\
+                { name = 'herd', until = 0.6, from = 2.0, reconnect = true },\
+                { name = 'again', until = 1.0, from = 1.0, reconnect = true }]";
+    for (acks, idempotent) in [(Acks::All, true), (Acks::Leader, false), (Acks::None, false)] {
+        let sink = sink(Faults::default());
+        let mut settings = settings(&sink, 2000.0, 1);
+        let Load::Open(open) = &mut settings.load else { unreachable!("it is made so") };
+        open.profile = Profile::parse("x", text).unwrap();
+        settings.acks = acks;
+        settings.idempotent = idempotent;
+        settings.connections = 2;
+        settings.readers = vec!["tail".parse().unwrap()];
+        let outcome = loadgen::run::run(&settings).unwrap();
+        assert!(outcome.verdict().is_good(), "{:?}", outcome.counts);
+        assert_eq!((outcome.counts.consumed, outcome.readers[0].counts.records), (4400, 4400));
+        assert_eq!(outcome.notes, BTreeMap::new());
+        let connects = outcome.measurements.total(Clock::Connect);
+        assert_eq!(connects.len(), 2 * 4, "{} ms at most", connects.max() / 1_000_000);
+    }
+}
+
 #[test]
 fn records_of_several_sizes_with_headers_are_verified() {
     for size in ["100..4KiB", "32:80%,1KiB:15%,16KiB:5%"] {

@@ -94,6 +94,9 @@ pub(super) async fn finish(worker: &Rc<Worker>, consumers: Vec<JoinHandle<()>>) 
 
 async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>, purpose: Purpose) {
     let mut connections: BTreeMap<BrokerId, Connection> = BTreeMap::new();
+    let start = worker.start.get();
+    let passed = now().since(start);
+    let mut reconnects = worker.reconnects.iter().filter(|at| passed < **at).peekable();
     loop {
         let is_last = worker.ends.borrow().is_some();
         if let Some(ends) = &*worker.ends.borrow() {
@@ -102,7 +105,18 @@ async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>, purpose: Purp
         if positions.is_empty() {
             return;
         }
-        let round = fetch_round(&worker, &mut positions, &mut connections, is_last, &purpose).await;
+        let round = fetch_round(&worker, &mut positions, &mut connections, is_last, &purpose);
+        let round = match reconnects.peek() {
+            None => round.await,
+            // Positions are those of the last batch that was looked at, whenever a round ends.
+            Some(&&at) => match timeout((start + at).since(now()), round).await {
+                Ok(round) => round,
+                Err(TimedOut) => {
+                    reconnects.next();
+                    reconnect_all(&worker, &mut connections).await
+                }
+            },
+        };
         if let Err(error) = round {
             worker.note_error(&error);
             for position in &positions {
@@ -114,6 +128,18 @@ async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>, purpose: Purp
             reader.keep_pace().await;
         }
     }
+}
+
+/// Closes a consumer's connections and opens them again.
+async fn reconnect_all(
+    worker: &Worker,
+    connections: &mut BTreeMap<BrokerId, Connection>,
+) -> Result<(), ClusterError> {
+    for broker in std::mem::take(connections).into_keys() {
+        let connection = worker.reconnect(broker).await?;
+        connections.insert(broker, connection);
+    }
+    Ok(())
 }
 
 /// Asks every leader once for everything.
