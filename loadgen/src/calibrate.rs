@@ -152,6 +152,7 @@ pub fn calibrate(settings: &CalibrationSettings) -> Result<Calibration, Calibrat
         listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
         processor: settings.sink_processor,
         keeps_records: false,
+        partitions: settings.partitions,
         faults: Faults::default(),
     })?;
     let processor = settings.processors.first().copied();

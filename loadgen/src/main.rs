@@ -54,7 +54,8 @@ enum Command {
     /// Measures what the generator and the host can do at most and at best, against a broker that
     /// accepts everything and does nothing.
     Calibrate(CalibrateArgs),
-    /// Is that broker, for other generators and other measurements; until it is killed.
+    /// Is that broker, for other generators and other measurements, until it is killed. It makes a
+    /// topic as soon as a client names one; it has no consumer groups and no transactions.
     Sink(SinkArgs),
     /// Lists the built-in profiles.
     Profiles,
@@ -223,6 +224,9 @@ struct SinkArgs {
     /// The processor to stay on.
     #[arg(long)]
     processor: Option<usize>,
+    /// Of a topic that a client names.
+    #[arg(long, default_value = "4", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    partitions: u32,
     /// Forget records at once; nothing can be read back.
     #[arg(long)]
     forget: bool,
@@ -314,6 +318,7 @@ fn run_sink(args: SinkArgs) -> anyhow::Result<ExitCode> {
         listen: args.listen,
         processor: args.processor,
         keeps_records: !args.forget,
+        partitions: args.partitions,
         faults: Faults { stall, records: args.fault, one_in: args.fault_one_in },
     })?;
     say(&format!("listening on {}\n", sink.address()))?;

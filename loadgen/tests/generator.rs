@@ -5,16 +5,21 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use client::{Connection, ConnectionOptions};
 use loadgen::measure::Clock;
 use loadgen::outcome::Outcome;
 use loadgen::profile::Profile;
 use loadgen::settings::{Acks, Base, ClosedLoop, Load, OpenLoop, RecordSettings, Settings};
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
 use loadgen::units::{Rate, Size, Span};
+use wire::metadata::MetadataRequestTopic;
+use wire::{ApiKey, ErrorCode, MetadataRequest, Text};
 
 fn sink(faults: Faults) -> Sink {
     let listen = "127.0.0.1:0".parse().unwrap();
-    Sink::start(SinkOptions { listen, processor: None, keeps_records: true, faults }).unwrap()
+    let options =
+        SinkOptions { listen, processor: None, keeps_records: true, partitions: 3, faults };
+    Sink::start(options).unwrap()
 }
 
 fn settings(sink: &Sink, rate_per_s: f64, seconds: u64) -> Settings {
@@ -129,6 +134,36 @@ fn all_connections_are_opened_anew_where_a_phase_says_so() {
         let connects = outcome.measurements.total(Clock::Connect);
         assert_eq!(connects.len(), 2 * 4, "{} ms at most", connects.max() / 1_000_000);
     }
+}
+
+/// Clients of others make topics by naming them, and trust what a broker says that it serves.
+#[test]
+fn a_sink_makes_the_topics_that_are_named_and_says_what_it_serves() {
+    let sink = sink(Faults::default());
+    let address = sink.address();
+    let asked = runtime::block_on(async move {
+        let options = ConnectionOptions::new(Text::from_static("test"));
+        let connection = Connection::connect(address, options).await.unwrap();
+        let mut request = MetadataRequest {
+            topics: Some(vec![MetadataRequestTopic {
+                name: Some(Text::from_static("named")),
+                ..Default::default()
+            }]),
+            allow_auto_topic_creation: false,
+            ..Default::default()
+        };
+        let mut topics = Vec::new();
+        for may_make in [false, true, false] {
+            request.allow_auto_topic_creation = may_make;
+            let response = connection.call(&request).await.unwrap();
+            topics.push((response.topics[0].error_code, response.topics[0].partitions.len()));
+        }
+        let configs = connection.version(ApiKey::DescribeConfigs).is_ok();
+        (topics, configs, connection.version(ApiKey::InitProducerId).is_ok())
+    });
+    let unknown = (ErrorCode::UnknownTopicOrPartition, 0);
+    let made = (ErrorCode::None, 3);
+    assert_eq!(asked.unwrap(), (vec![unknown, made, made], false, true));
 }
 
 #[test]
