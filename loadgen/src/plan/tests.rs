@@ -82,10 +82,12 @@ proptest! {
         workers_count in 1..4u32,
         linger_ms in 0..4u64,
         records_max in 1..5u32,
+        sizes in prop_oneof![Just("100"), Just("1..900"), Just("100:90%,950:10%")],
     ) {
         let linger = Duration::from_millis(linger_ms);
         let limits = BatchLimits { records_max, ..LIMITS };
-        let shape = Shape { partitions_count, lanes_count, linger, limits, ..shape() };
+        let sizes = sizes.parse().unwrap();
+        let shape = Shape { partitions_count, lanes_count, linger, limits, sizes, ..shape() };
         let mut all = Vec::new();
         for worker in 0..workers_count {
             let share = Share { worker, workers_count };
@@ -101,6 +103,8 @@ proptest! {
                         prop_assert!(share.has(batch.partition));
                         prop_assert_eq!(shape.lane_of(batch.partition, share), lane);
                         prop_assert!(0 < batch.count && batch.count <= records_max);
+                        let bytes = plan.records_of(*batch).iter().map(|it| it.size_bytes + 50);
+                        prop_assert!(bytes.sum::<u32>() <= 1000);
                         for record in plan.records_of(*batch) {
                             prop_assert_eq!(shape.partition_of(record.key), batch.partition);
                             // Never before it is meant to be, never after it has lingered.
