@@ -14,6 +14,7 @@ use crate::measure::{Clock, Summary};
 use crate::outcome::Outcome;
 use crate::profile::{Profile, ProfileError};
 use crate::run::{self, RunError};
+use crate::schedule::RECORDS_MAX;
 use crate::settings::{
     Acks, Base, ClosedLoop, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings,
     TopicSettings,
@@ -28,7 +29,8 @@ const PING: Duration = Duration::from_secs(2);
 /// So few that no record waits for another.
 const FLOOR_RATE_PER_S: f64 = 500.0;
 const FLOOR: Duration = Duration::from_secs(4);
-/// The first rate that is tried. Each next one is twice as high, until one is too high.
+/// The first rate that is tried. Each next one is twice as high, until one is too high or more than
+/// a schedule can hold.
 const FIRST_RATE_PER_S: f64 = 10_000.0;
 const IN_FLIGHT: Size = Size(16 << 20);
 const REQUESTS_IN_FLIGHT_MAX: u32 = 64;
@@ -121,6 +123,11 @@ impl Calibration {
     pub fn open_ceiling(&self) -> Option<&Step> {
         self.steps.iter().rfind(|step| step.limits.is_empty())
     }
+
+    /// Whether the highest rate that was tried was none too high: a schedule cannot hold more.
+    pub fn is_cut_short(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.limits.is_empty())
+    }
 }
 
 /// Why there is no calibration.
@@ -145,6 +152,7 @@ pub fn calibrate(settings: &CalibrationSettings) -> Result<Calibration, Calibrat
         listen: (std::net::Ipv4Addr::LOCALHOST, 0).into(),
         processor: settings.sink_processor,
         keeps_records: false,
+        partitions: settings.partitions,
         faults: Faults::default(),
     })?;
     let processor = settings.processors.first().copied();
@@ -158,40 +166,52 @@ pub fn calibrate(settings: &CalibrationSettings) -> Result<Calibration, Calibrat
         batches_per_request: 1,
     });
     let closed = settings.run(&sink, closed)?;
+    let mut steps: Vec<(f64, Step)> = Vec::new();
+    climb(schedule_rate_max(), |rate_per_s| {
+        let outcome = settings.run_open(&sink, rate_per_s, STEP)?;
+        let step = Step::of(&outcome, Some(rate_per_s));
+        let is_too_much = !step.limits.is_empty();
+        steps.push((rate_per_s, step));
+        Ok::<bool, CalibrationError>(is_too_much)
+    })?;
+    steps.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     Ok(Calibration {
         ping: Summary::of(&ping),
         floor: Step::of(&floor, Some(FLOOR_RATE_PER_S)),
         ceiling: Step::of(&closed, None),
-        steps: climb(settings, &sink)?,
+        steps: steps.into_iter().map(|(_, step)| step).collect(),
     })
 }
 
+/// The highest rate of which a schedule can be made for a step.
+fn schedule_rate_max() -> f64 {
+    RECORDS_MAX / (WARM_UP + STEP).as_secs_f64()
+}
+
 /// Doubles the rate until it is too high, and then looks twice in the middle, of the logarithms,
-/// between the highest that was not and the lowest that was.
-fn climb(settings: &CalibrationSettings, sink: &Sink) -> Result<Vec<Step>, CalibrationError> {
-    let mut steps = Vec::new();
-    let mut try_at = |rate_per_s| {
-        let outcome = settings.run_open(sink, rate_per_s, STEP)?;
-        let step = Step::of(&outcome, Some(rate_per_s));
-        let is_too_much = !step.limits.is_empty();
-        steps.push(step);
-        Ok::<bool, CalibrationError>(is_too_much)
-    };
+/// between the highest that was not and the lowest that was. Does not go beyond `highest_per_s`,
+/// and is over if that is not too much either. `is_too_much` tries a rate.
+fn climb<E>(
+    highest_per_s: f64,
+    mut is_too_much: impl FnMut(f64) -> Result<bool, E>,
+) -> Result<(), E> {
+    let mut fine_per_s = FIRST_RATE_PER_S / 2.0;
     let mut too_much_per_s = FIRST_RATE_PER_S;
-    while !try_at(too_much_per_s)? {
-        too_much_per_s *= 2.0;
+    while !is_too_much(too_much_per_s)? {
+        if highest_per_s <= too_much_per_s {
+            return Ok(());
+        }
+        fine_per_s = too_much_per_s;
+        too_much_per_s = (too_much_per_s * 2.0).min(highest_per_s);
     }
-    let mut fine_per_s = too_much_per_s / 2.0;
     for _ in 0..2 {
         let between_per_s = (fine_per_s * too_much_per_s).sqrt();
-        match try_at(between_per_s)? {
+        match is_too_much(between_per_s)? {
             true => too_much_per_s = between_per_s,
             false => fine_per_s = between_per_s,
         }
     }
-    let asked = |step: &Step| step.asked_per_s.expect("these are open loops");
-    steps.sort_by(|one, other| asked(one).total_cmp(&asked(other)));
-    Ok(steps)
+    Ok(())
 }
 
 impl Step {
@@ -215,3 +235,6 @@ impl Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

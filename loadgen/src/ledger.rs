@@ -38,7 +38,7 @@ pub struct Counts {
     pub duplicated: u64,
     /// Read after a later record of the same key.
     pub out_of_order: u64,
-    /// Read with a wrong checksum or key, or in a partition of another key.
+    /// Read with a wrong checksum or key or headers, or in a partition of another key.
     pub corrupt: u64,
     /// Read although the broker had said that it does not have them.
     pub failed_but_consumed: u64,
@@ -145,7 +145,7 @@ impl Ledger {
                 return Sighting::Foreign;
             }
             Ok(value) if self.is_ours(partition, &value) => value,
-            Ok(_) | Err(Damage::TooShort | Damage::Checksum | Damage::Key) => {
+            Ok(_) | Err(Damage::TooShort | Damage::Checksum | Damage::Key | Damage::Headers) => {
                 self.corrupt += 1;
                 return Sighting::Corrupt;
             }

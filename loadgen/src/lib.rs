@@ -13,9 +13,10 @@
 //!  Outcome: what became of every record, how long it took, and whether the generator kept up
 //! ```
 //!
-//! Guarantees: sends never wait for acknowledgements; a late record keeps the time at which it was
-//! meant to be sent; every record that was acknowledged is read back and looked at; nothing is ever
-//! sent twice; it sleeps and never spins.
+//! Guarantees: sends never wait for acknowledgements, except where a phase closes all connections,
+//! which are answered first; a late record keeps the time at which it was meant to be sent; every
+//! record that was acknowledged is read back and looked at; nothing is ever sent twice; it sleeps
+//! and never spins.
 //! Does not know: how brokers are started, what their processes use.
 
 #![forbid(unsafe_code)]

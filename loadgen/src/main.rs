@@ -14,14 +14,14 @@ use clap::{Args, Parser, Subcommand};
 use loadgen::calibrate::{self, CalibrationSettings};
 use loadgen::condition::{self, Condition};
 use loadgen::live::Live;
-use loadgen::plan::KeyDistribution;
+use loadgen::plan::{KeyDistribution, SizeDistribution};
 use loadgen::profile::Profile;
-use loadgen::record::Payload;
+use loadgen::record::{Headers, Payload};
 use loadgen::saturation::{self, MEASURED, Saturation};
 use loadgen::schedule::Arrivals;
 use loadgen::screen::{self, Caption, Show};
 use loadgen::settings::{
-    Acks, Base, Choice, ClosedLoop, Consume, DURATION_USUAL, FetchSettings, Load, OpenLoop,
+    Acks, Base, Choice, ClosedLoop, Codec, Consume, DURATION_USUAL, FetchSettings, Load, OpenLoop,
     ReaderSettings, RecordSettings, Settings, TopicSettings,
 };
 use loadgen::sink::{Faults, RecordFault, Sink, SinkOptions, Stall};
@@ -54,7 +54,8 @@ enum Command {
     /// Measures what the generator and the host can do at most and at best, against a broker that
     /// accepts everything and does nothing.
     Calibrate(CalibrateArgs),
-    /// Is that broker, for other generators and other measurements; until it is killed.
+    /// Is that broker, for other generators and other measurements, until it is killed. It makes a
+    /// topic as soon as a client names one; it has no consumer groups and no transactions.
     Sink(SinkArgs),
     /// Lists the built-in profiles.
     Profiles,
@@ -93,9 +94,6 @@ struct RunArgs {
     /// How records are spread around the rate: as the profile says, otherwise even, if not given.
     #[arg(long, value_enum)]
     arrivals: Option<Arrivals>,
-    /// How long a record may wait for others to leave with.
-    #[arg(long, default_value = "1ms")]
-    linger: Span,
     /// Instead of a schedule: keep so many bytes in flight, whatever the broker does with them.
     #[arg(long, value_name = "BYTES", conflicts_with_all = ["profile", "base", "arrivals"])]
     saturate: Option<Size>,
@@ -105,17 +103,8 @@ struct RunArgs {
     /// With --saturate: batches, each of another partition, in one request.
     #[arg(long, default_value = "1", requires = "saturate")]
     batches_per_request: u32,
-    /// 0, 1 or all.
-    #[arg(long, default_value = "all")]
-    acks: Acks,
-    /// Number batches, so that the broker can tell repeated ones.
-    #[arg(long)]
-    idempotent: bool,
-    /// Of a record's value.
-    #[arg(long, default_value = "1KiB")]
-    record_size: Size,
-    #[arg(long, value_enum, default_value_t)]
-    payload: Payload,
+    #[command(flatten)]
+    producers: ProducerArgs,
     #[arg(long, default_value = "10000")]
     keys: u32,
     /// How often each key comes: all alike, or by rank as Zipf has it, with an exponent. With
@@ -126,18 +115,11 @@ struct RunArgs {
     /// 0, if not given.
     #[arg(long)]
     hot_key: Option<f64>,
-    #[arg(long, default_value = "10000")]
-    batch_records_max: u32,
-    #[arg(long, default_value = "1000000")]
-    batch_size_max: Size,
     /// A topic that exists; otherwise topics are made for the run and deleted after it.
     #[arg(long)]
     topic: Option<String>,
     #[arg(long, default_value = "1")]
     topics: u32,
-    /// Of each topic.
-    #[arg(long, default_value = "4")]
-    partitions: u32,
     #[arg(long, default_value = "1")]
     replication_factor: i16,
     /// A config of the topics that are made, for example flush.messages=1.
@@ -146,9 +128,6 @@ struct RunArgs {
     /// Leave the topics of the run behind.
     #[arg(long)]
     keep_topics: bool,
-    /// Connections that produce, to each broker.
-    #[arg(long, default_value = "1")]
-    connections: u32,
     /// Connections that consume.
     #[arg(long, default_value = "1")]
     consumers: u32,
@@ -166,9 +145,6 @@ struct RunArgs {
     fetch_size_min: Size,
     #[arg(long, default_value = "1MiB")]
     fetch_size_max: Size,
-    /// Processors to stay on, one worker each, separated by commas.
-    #[arg(long, value_delimiter = ',')]
-    processors: Vec<usize>,
     #[arg(long, default_value = "1")]
     seed: u64,
     #[arg(long, default_value = "100ms")]
@@ -191,32 +167,54 @@ struct RunArgs {
 
 #[derive(Args)]
 struct CalibrateArgs {
-    /// 1 or all; it makes no difference to the sink.
-    #[arg(long, default_value = "all")]
-    acks: Acks,
-    #[arg(long)]
-    idempotent: bool,
-    /// Of a record's value.
-    #[arg(long, default_value = "1KiB")]
-    record_size: Size,
-    #[arg(long, default_value = "1000000")]
-    batch_size_max: Size,
-    /// How long a record may wait for others to leave with.
-    #[arg(long, default_value = "1ms")]
-    linger: Span,
-    #[arg(long, default_value = "4")]
-    partitions: u32,
-    #[arg(long, default_value = "1")]
-    connections: u32,
-    /// Processors for the generator to stay on, one worker each, separated by commas.
-    #[arg(long, value_delimiter = ',')]
-    processors: Vec<usize>,
+    #[command(flatten)]
+    producers: ProducerArgs,
     /// The processor for the sink to stay on.
     #[arg(long)]
     sink_processor: Option<usize>,
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+}
+
+/// What is produced and how: of a run, and of the calibration for one.
+#[derive(Args)]
+struct ProducerArgs {
+    /// 0, 1 or all. A calibration needs answers: 1 or all, which are the same to it.
+    #[arg(long, default_value = "all")]
+    acks: Acks,
+    /// Number batches, so that the broker can tell repeated ones.
+    #[arg(long)]
+    idempotent: bool,
+    /// Of a record's value: 1KiB, any of 100..4KiB, or sizes with their shares as in
+    /// 100:80%,1KiB:15%,16KiB:5%.
+    #[arg(long, default_value = "1KiB")]
+    record_size: SizeDistribution,
+    /// Headers of every record: how many, and the size of their values.
+    #[arg(long, default_value = "0x0", value_name = "COUNTxSIZE")]
+    headers: Headers,
+    #[arg(long, value_enum, default_value_t)]
+    payload: Payload,
+    /// How the records of a batch are compressed: none, gzip, snappy, lz4 or zstd.
+    #[arg(long, default_value = "none")]
+    codec: Codec,
+    #[arg(long, default_value = "10000")]
+    batch_records_max: u32,
+    /// Before it is compressed.
+    #[arg(long, default_value = "1000000")]
+    batch_size_max: Size,
+    /// How long a record may wait for others to leave with.
+    #[arg(long, default_value = "1ms")]
+    linger: Span,
+    /// Of each topic.
+    #[arg(long, default_value = "4")]
+    partitions: u32,
+    /// Connections that produce, to each broker.
+    #[arg(long, default_value = "1")]
+    connections: u32,
+    /// Processors for the generator to stay on, one worker each, separated by commas.
+    #[arg(long, value_delimiter = ',')]
+    processors: Vec<usize>,
 }
 
 #[derive(Args)]
@@ -226,6 +224,9 @@ struct SinkArgs {
     /// The processor to stay on.
     #[arg(long)]
     processor: Option<usize>,
+    /// Of a topic that a client names.
+    #[arg(long, default_value = "4", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    partitions: u32,
     /// Forget records at once; nothing can be read back.
     #[arg(long)]
     forget: bool,
@@ -317,6 +318,7 @@ fn run_sink(args: SinkArgs) -> anyhow::Result<ExitCode> {
         listen: args.listen,
         processor: args.processor,
         keeps_records: !args.forget,
+        partitions: args.partitions,
         faults: Faults { stall, records: args.fault, one_in: args.fault_one_in },
     })?;
     say(&format!("listening on {}\n", sink.address()))?;
@@ -326,19 +328,31 @@ fn run_sink(args: SinkArgs) -> anyhow::Result<ExitCode> {
 
 impl CalibrateArgs {
     fn settings(self) -> CalibrationSettings {
+        let producers = self.producers;
         CalibrationSettings {
-            acks: self.acks,
-            idempotent: self.idempotent,
-            connections: self.connections,
-            partitions: self.partitions,
-            processors: self.processors,
-            records: RecordSettings {
-                size: self.record_size,
-                batch_size_max: self.batch_size_max,
-                ..RecordSettings::default()
-            },
-            linger: self.linger,
+            acks: producers.acks,
+            idempotent: producers.idempotent,
+            connections: producers.connections,
+            partitions: producers.partitions,
+            linger: producers.linger,
+            records: producers.records(),
+            processors: producers.processors,
             sink_processor: self.sink_processor,
+        }
+    }
+}
+
+impl ProducerArgs {
+    /// The records, with keys that nobody has named.
+    fn records(&self) -> RecordSettings {
+        RecordSettings {
+            size: self.record_size.clone(),
+            headers: self.headers,
+            payload: self.payload,
+            codec: self.codec,
+            batch_records_max: self.batch_records_max,
+            batch_size_max: self.batch_size_max,
+            ..RecordSettings::default()
         }
     }
 }
@@ -383,7 +397,7 @@ impl RunArgs {
             duration,
             warm_up: self.warm_up,
             arrivals: self.arrivals.or(profile.arrivals).unwrap_or_default(),
-            linger: self.linger,
+            linger: self.producers.linger,
             profile,
         };
         Ok((Load::Open(open), hot_key))
@@ -404,12 +418,11 @@ impl RunArgs {
         }
         Ok(Settings {
             bootstrap: self.bootstrap,
-            acks: self.acks,
-            idempotent: self.idempotent,
-            connections: self.connections,
+            acks: self.producers.acks,
+            idempotent: self.producers.idempotent,
+            connections: self.producers.connections,
             consumers: self.consumers,
             readers,
-            processors: self.processors,
             seed: self.seed,
             interval: self.interval,
             drain_max: self.drain,
@@ -417,20 +430,18 @@ impl RunArgs {
             topics: TopicSettings {
                 existing: self.topic,
                 count: self.topics,
-                partitions: self.partitions,
+                partitions: self.producers.partitions,
                 replication_factor: self.replication_factor,
                 keep: self.keep_topics,
                 configs,
             },
             records: RecordSettings {
-                size: self.record_size,
-                payload: self.payload,
                 keys: self.keys,
                 key_distribution: self.key_distribution,
                 hot_key,
-                batch_records_max: self.batch_records_max,
-                batch_size_max: self.batch_size_max,
+                ..self.producers.records()
             },
+            processors: self.producers.processors,
             fetch: FetchSettings {
                 when: self.consume,
                 wait_max: self.fetch_wait,

@@ -42,7 +42,7 @@ pub fn add(sum: &mut Histogram, part: &IntervalHistogram) {
     }
 }
 
-/// What is measured of a record.
+/// What is measured: of a record, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Clock {
@@ -57,11 +57,20 @@ pub enum Clock {
     Lateness,
     /// From when it was meant to be sent to when a consumer had it.
     EndToEnd,
+    /// Of a connection that is opened anew because a phase says so: from when it was begun to when
+    /// requests could be sent.
+    Connect,
 }
 
 impl Clock {
-    pub const ALL: [Clock; 5] =
-        [Clock::Response, Clock::Service, Clock::SendLag, Clock::Lateness, Clock::EndToEnd];
+    pub const ALL: [Clock; 6] = [
+        Clock::Response,
+        Clock::Service,
+        Clock::SendLag,
+        Clock::Lateness,
+        Clock::EndToEnd,
+        Clock::Connect,
+    ];
 
     /// As files and tables call it.
     pub fn name(self) -> &'static str {
@@ -71,6 +80,7 @@ impl Clock {
             Clock::SendLag => "send-lag",
             Clock::Lateness => "lateness",
             Clock::EndToEnd => "end-to-end",
+            Clock::Connect => "connect",
         }
     }
 
@@ -82,6 +92,7 @@ impl Clock {
             Clock::SendLag => "intended → written",
             Clock::Lateness => "due → offered to the kernel",
             Clock::EndToEnd => "intended → consumed",
+            Clock::Connect => "connecting → ready for requests",
         }
     }
 }
@@ -206,12 +217,10 @@ impl Measurements {
     }
 
     /// Counts what happens at a time. What happens before the measurement is not counted.
-    pub fn count(&mut self, at_ns: u64, change: impl FnOnce(&mut Tally)) {
+    pub fn count(&mut self, at_ns: u64, add: impl Fn(&mut Tally)) {
         if let Some(interval) = self.interval_at(at_ns) {
-            let before = interval.tally;
-            change(&mut interval.tally);
-            let more = interval.tally.minus(before);
-            self.total = self.total.plus(more);
+            add(&mut interval.tally);
+            add(&mut self.total);
         }
     }
 

@@ -215,9 +215,9 @@ impl Outcome {
         done as f64 / self.measured().as_secs_f64()
     }
 
-    /// Bytes of values per second, likewise.
+    /// Bytes of values per second, likewise; where sizes differ, by their mean.
     pub fn bytes_per_s(&self) -> f64 {
-        self.rate_per_s() * self.settings.records.size.0 as f64
+        self.rate_per_s() * self.settings.records.size.mean_bytes()
     }
 
     pub fn is_open(&self) -> bool {

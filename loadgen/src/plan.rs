@@ -9,6 +9,7 @@
 //! know: which broker leads what, or whether anything arrives.
 
 mod keys;
+mod sizes;
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use runtime::Rng;
 use crate::units::nanos;
 use keys::Keys;
 pub use keys::{KeyDistribution, KeyDistributionError};
+pub(crate) use sizes::Sizes;
+pub use sizes::{SizeDistribution, SizeDistributionError};
 
 /// Whose plan: one worker of several, each with its own partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +42,49 @@ impl Share {
     }
 }
 
+/// What a batch may have in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchLimits {
+    pub records_max: u32,
+    /// Of all its records together.
+    pub records_bytes: usize,
+    /// Of each record, besides its value.
+    pub overhead_bytes: usize,
+}
+
+impl BatchLimits {
+    /// How many records there may be if all their values have this size.
+    pub fn records_fitting(self, size_bytes: usize) -> u32 {
+        let by_size = self.records_bytes / size_bytes.saturating_add(self.overhead_bytes);
+        u32::try_from(by_size).unwrap_or(u32::MAX).min(self.records_max)
+    }
+
+    /// Of an empty batch.
+    fn room(self) -> Room {
+        Room { left: self }
+    }
+}
+
+/// What is left of a batch's limits.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    left: BatchLimits,
+}
+
+impl Room {
+    fn fits(self, size_bytes: u32) -> bool {
+        self.left.records_fitting(size_bytes as usize) != 0
+    }
+
+    /// For a record that fits.
+    fn take(&mut self, size_bytes: u32) {
+        self.left.records_max -= 1;
+        self.left.records_bytes -= size_bytes as usize + self.left.overhead_bytes;
+    }
+}
+
 /// How records become requests.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     pub keys_count: u32,
     pub key_distribution: KeyDistribution,
@@ -50,8 +94,8 @@ pub struct Shape {
     pub partitions_count: u32,
     pub lanes_count: u32,
     pub linger: Duration,
-    /// Of one batch.
-    pub records_max: u32,
+    pub sizes: SizeDistribution,
+    pub limits: BatchLimits,
     pub seed: u64,
 }
 
@@ -71,6 +115,8 @@ pub struct PlannedRecord {
     /// Since the start of the run.
     pub intended_ns: u64,
     pub key: u32,
+    /// Of its value.
+    pub size_bytes: u32,
 }
 
 /// Records that go to one partition together.
@@ -110,9 +156,12 @@ impl Plan {
             (0..shape.lanes_count).map(|_| OpenRequest::default()).collect();
         let mut rng = Rng::from_seed(shape.seed);
         let keys = Keys::new(shape.key_distribution, shape.keys_count);
+        let mut sizes = Sizes::new(shape.sizes.clone(), shape.seed);
+        let smallest = index_of(shape.sizes.min().0);
         for &intended_ns in times_ns {
             // Drawn for every worker's records, so that all workers plan the same run.
             let key = draw_key(shape, &keys, &mut rng);
+            let size_bytes = sizes.draw();
             let partition = shape.partition_of(key);
             if !share.has(partition) {
                 continue;
@@ -122,9 +171,13 @@ impl Plan {
             if request.due_ns.is_some_and(|due_ns| due_ns <= intended_ns) {
                 plan.close(lane, request);
             }
+            if !request.room(partition, shape.limits).fits(size_bytes) {
+                request.due_ns = Some(intended_ns);
+                plan.close(lane, request);
+            }
             request.due_ns.get_or_insert(intended_ns.saturating_add(nanos(shape.linger)));
-            let record = PlannedRecord { intended_ns, key };
-            if shape.records_max <= request.add(partition, record) {
+            let record = PlannedRecord { intended_ns, key, size_bytes };
+            if !request.add(partition, shape.limits, record).fits(smallest) {
                 request.due_ns = Some(intended_ns);
                 plan.close(lane, request);
             }
@@ -148,7 +201,7 @@ impl Plan {
     fn close(&mut self, lane: u32, request: &mut OpenRequest) {
         let Some(due_ns) = request.due_ns.take() else { return };
         let first = index_of(self.batches.len());
-        for (partition, records) in &mut request.batches {
+        for OpenBatch { partition, records, .. } in &mut request.batches {
             if records.is_empty() {
                 continue;
             }
@@ -168,21 +221,40 @@ impl Plan {
 #[derive(Debug, Default)]
 struct OpenRequest {
     due_ns: Option<u64>,
-    /// By partition, in the order of their first record ever; empty ones are kept for their memory.
-    batches: Vec<(u32, Vec<PlannedRecord>)>,
+    /// In the order of their partition's first record ever; empty ones are kept for their memory.
+    batches: Vec<OpenBatch>,
+}
+
+#[derive(Debug)]
+struct OpenBatch {
+    partition: u32,
+    records: Vec<PlannedRecord>,
+    /// Left beside the records.
+    room: Room,
 }
 
 impl OpenRequest {
-    /// Adds a record and returns how many its batch has now.
-    fn add(&mut self, partition: u32, record: PlannedRecord) -> u32 {
-        let known = self.batches.iter().position(|(of, _)| *of == partition);
+    /// What is left in a partition's batch.
+    fn room(&self, partition: u32, limits: BatchLimits) -> Room {
+        let open = self.batches.iter().find(|batch| batch.partition == partition);
+        let open = open.filter(|batch| !batch.records.is_empty());
+        open.map_or(limits.room(), |batch| batch.room)
+    }
+
+    /// Adds a record that fits, and returns what is left in its batch.
+    fn add(&mut self, partition: u32, limits: BatchLimits, record: PlannedRecord) -> Room {
+        let known = self.batches.iter().position(|batch| batch.partition == partition);
         let index = known.unwrap_or_else(|| {
-            self.batches.push((partition, Vec::new()));
+            self.batches.push(OpenBatch { partition, records: Vec::new(), room: limits.room() });
             self.batches.len() - 1
         });
-        let records = &mut self.batches[index].1;
-        records.push(record);
-        index_of(records.len())
+        let batch = &mut self.batches[index];
+        if batch.records.is_empty() {
+            batch.room = limits.room();
+        }
+        batch.room.take(record.size_bytes);
+        batch.records.push(record);
+        batch.room
     }
 }
 

@@ -190,6 +190,19 @@ impl Profile {
         phase::peak(&self.phases)
     }
 
+    /// When, in a run of this length, all connections are opened anew: in order.
+    pub fn reconnects(&self, duration: Duration) -> Vec<Duration> {
+        let whole = self.period.map_or(duration, |period| period.0);
+        let shares = phase::reconnects(&self.phases);
+        if shares.is_empty() {
+            return Vec::new();
+        }
+        let begins = (0..).map(|turn| whole.saturating_mul(turn));
+        let begins = begins.take_while(|begin| *begin < duration);
+        let all = begins.flat_map(|begin| shares.iter().map(move |it| begin + whole.mul_f64(*it)));
+        all.filter(|at| *at < duration).collect()
+    }
+
     /// Whether its rates are a trace's, and multiples of a base only where one is named.
     pub fn is_trace(&self) -> bool {
         self.trace.is_some()
@@ -239,7 +252,7 @@ impl Profile {
         let trace = Trace::parse(&path.display().to_string(), &text_of(path)?)?;
         self.length.get_or_insert(Span(trace.length));
         let shape = Shape::Points(trace.points);
-        self.phases = vec![Phase { name: "trace".to_owned(), until: 1.0, shape }];
+        self.phases = vec![Phase { name: "trace".to_owned(), until: 1.0, reconnect: false, shape }];
         Ok(())
     }
 

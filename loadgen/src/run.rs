@@ -142,7 +142,7 @@ fn run_on(
     let settings = Arc::new(settings.clone());
     let mains = (0..workers_count).map(|worker| {
         let plan = times_ns.as_ref().map(|(times_ns, linger)| {
-            let shape = Shape { linger: *linger, ..shape };
+            let shape = Shape { linger: *linger, ..shape.clone() };
             Plan::new(times_ns, &shape, share(worker))
         });
         let input = WorkerInput {
@@ -194,7 +194,8 @@ fn shape(settings: &Settings, partitions_count: u32) -> Shape {
         partitions_count,
         lanes_count: settings.connections,
         linger: Duration::ZERO,
-        records_max: settings.batch_records_max(),
+        sizes: settings.records.size.clone(),
+        limits: settings.batch_limits(),
         seed: settings.seed,
     }
 }

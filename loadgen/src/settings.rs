@@ -5,6 +5,7 @@
 
 mod base;
 mod choice;
+mod codec;
 mod usual;
 
 use std::collections::BTreeMap;
@@ -13,15 +14,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use client::{Host, HostError};
+use model::record_batch::HEADER_SIZE_BYTES;
 use serde::{Deserialize, Serialize};
 
 pub use base::{Base, BaseError};
 pub use choice::{BASE_USUAL, Choice, ChoiceError, DURATION_USUAL};
+pub use codec::Codec;
 
 use crate::condition::Condition;
-use crate::plan::KeyDistribution;
+use crate::plan::{BatchLimits, KeyDistribution, SizeDistribution};
 use crate::profile::Profile;
-use crate::record::{KEY_SIZE_BYTES, Payload, VALUE_SIZE_BYTES_MIN};
+use crate::record::{Headers, KEY_SIZE_BYTES, Payload, VALUE_SIZE_BYTES_MIN};
 use crate::schedule::{Arrivals, ScheduleError};
 use crate::units::{Rate, Size, Span, UnitError, nanos};
 
@@ -78,8 +81,12 @@ pub struct TopicSettings {
 #[serde(deny_unknown_fields)]
 pub struct RecordSettings {
     /// Of a record's value.
-    pub size: Size,
+    pub size: SizeDistribution,
+    #[serde(default)]
+    pub headers: Headers,
     pub payload: Payload,
+    #[serde(default)]
+    pub codec: Codec,
     pub keys: u32,
     #[serde(default)]
     pub key_distribution: KeyDistribution,
@@ -87,6 +94,7 @@ pub struct RecordSettings {
     pub hot_key: f64,
     /// Of one batch.
     pub batch_records_max: u32,
+    /// Before it is compressed.
     pub batch_size_max: Size,
 }
 
@@ -316,8 +324,11 @@ pub enum SettingsError {
     RecordTooLarge { record_bytes: usize, batch_bytes_max: usize },
 }
 
-/// What a batch and its only record take besides key and value, at most.
-const OVERHEAD_BYTES_MAX: usize = 61 + 24;
+/// Of a batch besides its records, with some room.
+const BATCH_OVERHEAD_BYTES: usize = HEADER_SIZE_BYTES + 8;
+/// Of a record besides key, value and headers: lengths and deltas.
+const RECORD_OVERHEAD_BYTES: usize = 16;
+const HEADERS_MAX: u64 = 1000;
 const WORKERS_MAX: usize = 64;
 const CONNECTIONS_MAX: u32 = 4096;
 const READERS_MAX: u64 = 1000;
@@ -331,7 +342,11 @@ impl Settings {
         }
         self.hosts()?;
         let records = &self.records;
-        range("--record-size", records.size.0 as u64, VALUE_SIZE_BYTES_MIN as u64, 1 << 30)?;
+        for size in [records.size.min(), records.size.max()] {
+            range("--record-size", size.0 as u64, VALUE_SIZE_BYTES_MIN as u64, 1 << 30)?;
+        }
+        range("number of --headers", records.headers.count.into(), 0, HEADERS_MAX)?;
+        range("size of --headers", records.headers.value_size.0 as u64, 0, 1 << 20)?;
         range("--batch-records-max", records.batch_records_max.into(), 1, 1 << 20)?;
         range("--keys", records.keys.into(), 1, KEYS_MAX.into())?;
         range("--connections", self.connections.into(), 1, CONNECTIONS_MAX.into())?;
@@ -354,9 +369,10 @@ impl Settings {
         if !(0.0..=1.0).contains(&records.hot_key) {
             return Err(SettingsError::HotKey { value: records.hot_key });
         }
-        if self.batch_records_fitting() == 0 {
+        let record_bytes = records.size.max().0;
+        if self.batch_limits().records_fitting(record_bytes) == 0 {
             return Err(SettingsError::RecordTooLarge {
-                record_bytes: records.size.0,
+                record_bytes: record_bytes + records.headers.size_bytes_max(),
                 batch_bytes_max: records.batch_size_max.0,
             });
         }
@@ -391,17 +407,14 @@ impl Settings {
         self.bootstrap.iter().map(|host| host.parse()).collect()
     }
 
-    /// How many records a batch may have, by number and by size.
-    pub fn batch_records_max(&self) -> u32 {
-        let by_size = u32::try_from(self.batch_records_fitting()).unwrap_or(u32::MAX);
-        self.records.batch_records_max.min(by_size)
-    }
-
-    fn batch_records_fitting(&self) -> usize {
-        let RecordSettings { size, batch_size_max, .. } = self.records;
-        // Every record takes a few bytes of lengths and deltas.
-        let record_size_bytes = size.0 + KEY_SIZE_BYTES + 16;
-        batch_size_max.0.saturating_sub(OVERHEAD_BYTES_MAX - 16) / record_size_bytes
+    /// What a batch may have in it, by number and by size.
+    pub fn batch_limits(&self) -> BatchLimits {
+        let RecordSettings { headers, batch_records_max, batch_size_max, .. } = &self.records;
+        BatchLimits {
+            records_max: *batch_records_max,
+            records_bytes: batch_size_max.0.saturating_sub(BATCH_OVERHEAD_BYTES),
+            overhead_bytes: KEY_SIZE_BYTES + RECORD_OVERHEAD_BYTES + headers.size_bytes_max(),
+        }
     }
 }
 

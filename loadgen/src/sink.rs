@@ -10,8 +10,9 @@
 //!                   └──────────────┘              Faults
 //! ```
 //!
-//! Guarantees: answers in the order of the requests; counts each fault that it has planted. Does
-//! not know: files, replicas, groups, or what its clients want to show.
+//! Guarantees: answers in the order of the requests; counts each fault that it has planted; says to
+//! clients what it serves, and that is enough for any producer and for consumers without groups.
+//! Does not know: files, replicas, groups, transactions, or what its clients want to show.
 
 mod broker;
 mod connection;
@@ -39,6 +40,8 @@ pub struct SinkOptions {
     pub processor: Option<usize>,
     /// Whether records can be read back. They stay in memory until their topic is deleted.
     pub keeps_records: bool,
+    /// Of a topic that is made because a client has named it.
+    pub partitions: u32,
     pub faults: Faults,
 }
 
@@ -127,7 +130,10 @@ fn run(
         let failed = |source| SinkError::Listen { address: options.listen, source };
         let listener = TcpListener::bind_alone(options.listen).await.map_err(failed)?;
         let address = listener.local_address().await.map_err(failed)?;
-        let broker = Rc::new(Broker::new(address, options.keeps_records, options.faults, planted));
+        let SinkOptions { keeps_records, partitions, faults, .. } = options;
+        let partitions = usize::try_from(partitions).expect("64 bits");
+        let broker = Broker::new(address, keeps_records, partitions, faults, planted);
+        let broker = Rc::new(broker);
         // The starter waits for it, unless it is gone already.
         let _ = tell.send(address);
         drop(tell);

@@ -4,11 +4,14 @@ mod calibration;
 
 use std::fmt::Write;
 
+use model::record_batch::Compression;
+
 use crate::condition;
 use crate::ledger::Counts;
 use crate::measure::{Clock, QUANTILES, Summary};
 use crate::outcome::Outcome;
-use crate::settings::{Base, Load, Settings};
+use crate::record::Headers;
+use crate::settings::{Base, Load, RecordSettings, Settings};
 use crate::units::{bytes_text, count_text, grouped, nanos, three_digits, time_text};
 
 pub use calibration::calibration;
@@ -63,14 +66,13 @@ pub fn outcome(outcome: &Outcome) -> String {
     let mut text = heading(outcome);
     text.push('\n');
     let mut rows = vec![row("latency", summary_heading())];
-    for clock in Clock::ALL {
-        let summary = outcome.summary(clock);
-        if summary.count != 0 {
-            rows.push(row(clock.name(), summary_cells(&summary)));
-        }
+    let summaries = Clock::ALL.map(|clock| (clock, outcome.summary(clock)));
+    let measured = || summaries.iter().filter(|(_, summary)| summary.count != 0);
+    for (clock, summary) in measured() {
+        rows.push(row(clock.name(), summary_cells(summary)));
     }
     text.push_str(&aligned(&rows));
-    for clock in Clock::ALL {
+    for (clock, _) in measured() {
         let _ = writeln!(text, "  {:<11} {}", clock.name(), clock.meaning());
     }
     if !outcome.is_open() {
@@ -110,7 +112,16 @@ pub fn title(settings: &Settings) -> String {
             format!("closed loop, {} in flight for {}", closed.in_flight, closed.duration)
         }
     };
-    format!("{load}, acks={}, records of {}", settings.acks.name(), settings.records.size)
+    let RecordSettings { size, codec, headers, .. } = &settings.records;
+    let headers = match *headers {
+        Headers::NONE => String::new(),
+        headers => format!(" with headers {headers}"),
+    };
+    let codec = match codec.0 {
+        Compression::None => String::new(),
+        codec => format!(", {}", codec.name()),
+    };
+    format!("{load}, acks={}, records of {size}{headers}{codec}", settings.acks.name())
 }
 
 fn heading(outcome: &Outcome) -> String {

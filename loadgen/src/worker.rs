@@ -13,6 +13,7 @@ mod request;
 mod lane;
 mod closed;
 mod consumer;
+mod look;
 mod reader;
 
 use std::cell::{Cell, RefCell};
@@ -21,8 +22,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Cluster, ClusterError, ClusterOptions, ConnectionOptions, in_full};
-use model::{Offset, Timestamp};
+use bytes::Bytes;
+use client::compression::compress;
+use client::{Cluster, ClusterError, ClusterOptions, Connection, ConnectionOptions, in_full};
+use model::record_batch::Compression;
+use model::{BrokerId, Offset, Timestamp};
 use runtime::sync::watch::Watch;
 use runtime::{Instant, TimedOut, now, sleep_until, spawn, timeout};
 use wire::{ErrorCode, Text};
@@ -31,9 +35,9 @@ use crate::ledger::{Counts, Ledger};
 use crate::live::Live;
 use crate::measure::{Clock, Measurements, Tally};
 use crate::outcome::ReaderCounts;
-use crate::plan::{Plan, PlannedBatch, Share};
-use crate::record::Template;
-use crate::settings::{Consume, ReaderSettings, Settings};
+use crate::plan::{Plan, PlannedBatch, Share, Sizes};
+use crate::record::{Stamp, Template, Value};
+use crate::settings::{Consume, Load, ReaderSettings, Settings};
 use crate::units::nanos;
 
 pub(crate) use gate::StartGate;
@@ -91,6 +95,8 @@ struct Worker {
     cluster: Cluster,
     partitions: Partitions,
     template: Template,
+    /// In a closed loop; a plan has its own.
+    sizes: RefCell<Sizes>,
     plan: Plan,
     share: Share,
     run: u32,
@@ -101,6 +107,8 @@ struct Worker {
     /// Requests that have no answer yet, or are not written yet if none will come.
     outstanding: Watch<usize>,
     readers: Vec<Rc<Reader>>,
+    /// Since the start, in order: when all connections are opened anew.
+    reconnects: Vec<Duration>,
     /// By partition: where reading back ends, once that is known.
     ends: Watch<Option<Vec<Offset>>>,
 }
@@ -157,8 +165,14 @@ async fn prepare(
     let partitions = Partitions::new(&cluster, topics, partitions_per_topic).await?;
     let positions = partitions.ends(&cluster, share).await?;
     let records = &settings.records;
-    let records_max = usize::try_from(settings.batch_records_max()).expect("a u32");
-    let template = Template::new(records.size.0, records_max, records.payload, settings.seed);
+    let template = Template::new(
+        &records.size,
+        records.headers,
+        settings.batch_limits(),
+        records.payload,
+        settings.seed,
+    );
+    let sizes = Sizes::new(records.size.clone(), settings.seed);
     let (warm_up, duration) = settings.load.times();
     let (from, to) = (nanos(warm_up), nanos(warm_up + duration));
     let mut ledger = Ledger::new(run, share.worker, records.keys, partitions.count());
@@ -174,11 +188,17 @@ async fn prepare(
     for record in &plan.records {
         measured.count(record.intended_ns, |tally| tally.offered += 1);
     }
+    let reconnects = match &settings.load {
+        Load::Open(open) => open.profile.reconnects(duration),
+        Load::Closed(_) => Vec::new(),
+    };
+    let reconnects = reconnects.into_iter().map(|at| warm_up + at).collect();
     let lanes = lane::open_all(&cluster, &partitions, &settings, share).await?;
     let worker = Worker {
         cluster,
         partitions,
         template,
+        sizes: RefCell::new(sizes),
         plan,
         share,
         run,
@@ -188,6 +208,7 @@ async fn prepare(
         notes: RefCell::default(),
         outstanding: Watch::new(0),
         readers,
+        reconnects,
         ends: Watch::new(None),
         settings,
     };
@@ -195,9 +216,37 @@ async fn prepare(
 }
 
 impl Worker {
+    /// A batch as it is sent. Compressed here, when it is due: its values are not known before, and
+    /// what it costs is the producer's own time, as in any client.
+    fn batch(
+        &self,
+        stamp: Stamp,
+        records: impl ExactSizeIterator<Item = (Value, u32)> + Clone,
+    ) -> Bytes {
+        let plain = self.template.batch(stamp, records);
+        match self.settings.records.codec.0 {
+            Compression::None => Bytes::from(plain),
+            codec @ (Compression::Gzip
+            | Compression::Snappy
+            | Compression::Lz4
+            | Compression::Zstd) => compress(&plain, codec),
+        }
+    }
+
     /// Nanoseconds since the start.
     fn since_start(&self, at: Instant) -> u64 {
         nanos(at.since(self.start.get()))
+    }
+
+    /// Opens a connection of its own to a broker, in the place of one that was closed because a
+    /// phase says so, and takes its time.
+    async fn reconnect(&self, broker: BrokerId) -> Result<Connection, ClusterError> {
+        let begun = now();
+        let connection = self.cluster.open(broker, cluster_options().connection).await?;
+        let time_ns = nanos(now().since(begun));
+        let mut measured = self.measured.borrow_mut();
+        measured.record(Clock::Connect, self.since_start(begun), time_ns);
+        Ok(connection)
     }
 
     fn schedule_length(&self) -> Duration {

@@ -164,7 +164,8 @@ impl Cell {
         peak: Rate,
     ) -> Result<Settings, ProfileError> {
         let mut readers = self.readers.clone();
-        let mut records = RecordSettings { size: self.record_size, ..RecordSettings::default() };
+        let mut records =
+            RecordSettings { size: self.record_size.into(), ..RecordSettings::default() };
         let (load, when) = match &self.load {
             CellLoad::Closed { batch, in_flight } => {
                 (records.batch_records_max, records.batch_size_max) = match batch {

@@ -7,12 +7,13 @@
 //!     │
 //!   runtime::TcpStream
 //! ```
+//! Beside them, `compression` for whoever makes batches or reads them.
 //!
 //! Guarantees: requests of one connection reach the broker in the order in which they were started;
 //! nothing is sent twice unless sending it twice does no harm; every wait has a deadline; when a
 //! connection dies, everybody who waits on it hears why. It speaks to any broker that speaks
 //! Kafka's protocol.
-//! Does not know: consumer groups, batching, compression, security. Lives on: one core, like
+//! Does not know: consumer groups, batching, security. Lives on: one core, like
 //! everything that it hands out.
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ mod address;
 mod error;
 mod connection;
 mod cluster;
+pub mod compression;
 
 #[cfg(test)]
 mod testing;

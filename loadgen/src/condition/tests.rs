@@ -38,7 +38,7 @@ fn a_refusal_names_the_value_and_the_fix() {
         refusal("respons.p98>5ms"),
         "`respons.p98` is nothing that a condition can be about: use rate, missing, unsent, or \
          one of p50, p90, p99, p99.9, p99.99 and max, if need be after one of response, service, \
-         send-lag, lateness, end-to-end and a dot"
+         send-lag, lateness, end-to-end, connect and a dot"
     );
     assert_eq!(refusal("p99>5"), "`5` is not a duration such as 500ms, 20s or 2m");
     assert_eq!(refusal("missing>x"), "`x` is not a number of records such as 0");

@@ -44,6 +44,6 @@ fn settings() -> Settings {
         ..OpenLoop::usual(Profile::find("steady").unwrap())
     });
     let settings = Settings::usual("", load);
-    let records = RecordSettings { size: Size(1000), keys: 1, ..settings.records };
+    let records = RecordSettings { size: Size(1000).into(), keys: 1, ..settings.records };
     Settings { records, ..settings }
 }

@@ -104,7 +104,7 @@ fn put_rows(rows: &mut Vec<Row>, phases: &[Phase], depth: usize, base_per_s: f64
     for (begin, phase) in with_begins(phases) {
         let name = format!("{:depth$}{}", "", phase.name, depth = 2 * depth);
         let (from_s, to_s) = (begin * whole_s, phase.until * whole_s);
-        let what = match &phase.shape {
+        let mut what = match &phase.shape {
             Shape::Piece(piece) => format!("{:>10} → {:>10}", rate(piece.from), rate(piece.to)),
             Shape::Repeated { turns, .. } => {
                 let turn_s = (to_s - from_s) / f64::from(*turns);
@@ -116,6 +116,9 @@ fn put_rows(rows: &mut Vec<Row>, phases: &[Phase], depth: usize, base_per_s: f64
                 format!("{count} points from {} to {}", rate(lowest), rate(phase.peak()))
             }
         };
+        if phase.reconnect {
+            what.push_str(", all connections anew");
+        }
         rows.push(Row { name, from_s, to_s, what });
         if let Shape::Repeated { turns, parts } = &phase.shape {
             let turn_s = (to_s - from_s) / f64::from(*turns);

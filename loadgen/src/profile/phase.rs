@@ -9,6 +9,9 @@ pub struct Phase {
     pub name: String,
     /// Where it ends, as a fraction of the run; of one turn in a phase that is repeated.
     pub until: f64,
+    /// Whether all connections that produce or consume are closed when it begins, and opened again,
+    /// all of them at once. What has been sent on one is answered before it is closed.
+    pub reconnect: bool,
     pub shape: Shape,
 }
 
@@ -49,6 +52,8 @@ pub enum Curve {
 struct PhaseText {
     name: String,
     until: f64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    reconnect: bool,
     from: Option<f64>,
     /// The same as `from` if not given.
     to: Option<f64>,
@@ -73,7 +78,7 @@ impl TryFrom<PhaseText> for Phase {
     type Error = PhaseError;
 
     fn try_from(text: PhaseText) -> Result<Phase, PhaseError> {
-        let PhaseText { name, until, from, to, curve, points, repeat, parts } = text;
+        let PhaseText { name, until, reconnect, from, to, curve, points, repeat, parts } = text;
         let shape = match (from, to, curve, points, repeat, parts) {
             (Some(from), to, curve, None, None, None) => Shape::Piece(Piece {
                 from,
@@ -84,14 +89,14 @@ impl TryFrom<PhaseText> for Phase {
             (None, None, None, None, Some(turns), Some(parts)) => Shape::Repeated { turns, parts },
             _ => return Err(PhaseError { name }),
         };
-        Ok(Phase { name, until, shape })
+        Ok(Phase { name, until, reconnect, shape })
     }
 }
 
 impl From<Phase> for PhaseText {
-    fn from(Phase { name, until, shape }: Phase) -> PhaseText {
+    fn from(Phase { name, until, reconnect, shape }: Phase) -> PhaseText {
         let (from, to, curve, points, repeat, parts) = (None, None, None, None, None, None);
-        let empty = PhaseText { name, until, from, to, curve, points, repeat, parts };
+        let empty = PhaseText { name, until, reconnect, from, to, curve, points, repeat, parts };
         match shape {
             Shape::Piece(Piece { from, to, curve }) => {
                 PhaseText { from: Some(from), to: Some(to), curve: Some(curve), ..empty }
@@ -125,6 +130,32 @@ impl Phase {
                 parts.saturating_mul((*turns).into())
             }
             Shape::Points(points) => points.len() as u64,
+        }
+    }
+}
+
+/// Where phases that reconnect begin, as shares of their whole, in order.
+pub(super) fn reconnects(phases: &[Phase]) -> Vec<f64> {
+    let mut found = Vec::new();
+    put_reconnects(&mut found, phases, 0.0, 1.0);
+    // A part may begin where the phase that repeats it does.
+    found.dedup();
+    found
+}
+
+fn put_reconnects(found: &mut Vec<f64>, phases: &[Phase], begin: f64, end: f64) {
+    let at = |share: f64| begin + (end - begin) * share;
+    for (from, phase) in super::with_begins(phases) {
+        if phase.reconnect {
+            found.push(at(from));
+        }
+        if let Shape::Repeated { turns, parts } = &phase.shape {
+            let (begin, length) = (at(from), at(phase.until) - at(from));
+            for turn in 0..*turns {
+                let [begin, end] = [turn, turn + 1]
+                    .map(|turn| begin + length * f64::from(turn) / f64::from(*turns));
+                put_reconnects(found, parts, begin, end);
+            }
         }
     }
 }

@@ -74,6 +74,31 @@ fn a_storm_is_made_of_all_tries_of_whoever_failed() {
 }
 
 #[test]
+fn connections_are_opened_anew_where_phases_begin() {
+    let ms = |profile: &Profile, run_ms: u64| -> Vec<u128> {
+        let times = profile.reconnects(Duration::from_millis(run_ms));
+        times.iter().map(Duration::as_millis).collect()
+    };
+    let parsed = |text: &str| {
+        Profile::parse("x", &format!("name = 'x'\nabout = ''\nsource = ''\n{text}")).unwrap()
+    };
+    assert_eq!(ms(&built_in("thundering-herd"), 20_000), [9_200]);
+    assert_eq!(ms(&built_in("steady"), 20_000), [0; 0]);
+    let phases = "phase = [{ name = 'a', until = 0.5, from = 1.0 },\
+                  { name = 'b', until = 1.0, from = 1.0, reconnect = true }]";
+    let every = parsed(&format!("period = '2s'\n{phases}"));
+    assert_eq!(ms(&every, 6_500), [1_000, 3_000, 5_000]);
+    assert_eq!(ms(&every, 7_000), [1_000, 3_000, 5_000]);
+    let turns = parsed(
+        "phase = [{ name = 'a', until = 0.5, from = 1.0 },\
+         { name = 'b', until = 1.0, repeat = 2, reconnect = true, part = [\
+         { name = 'c', until = 0.5, from = 1.0, reconnect = true },\
+         { name = 'd', until = 1.0, from = 1.0 }]}]",
+    );
+    assert_eq!(ms(&turns, 8_000), [4_000, 6_000]);
+}
+
+#[test]
 fn a_minute_is_a_minute_in_a_run_of_any_length() {
     let cron = built_in("cron");
     for seconds in [15.0, 60.0, 90.0, 3600.0f64] {
@@ -248,7 +273,7 @@ fn any_phases(shape: impl Strategy<Value = Shape>) -> impl Strategy<Value = Vec<
             .into_iter()
             .map(|(length, shape)| {
                 until += length / total;
-                Phase { name: String::new(), until, shape }
+                Phase { name: String::new(), until, reconnect: false, shape }
             })
             .collect();
         phases.last_mut().unwrap().until = 1.0;
@@ -316,7 +341,8 @@ proptest! {
         at in 0.0..=1.0f64,
     ) {
         let shape = Shape::Repeated { turns, parts: parts.clone() };
-        let repeated = [Phase { name: String::new(), until: 1.0, shape }];
+        let repeated =
+            [Phase { name: String::new(), until: 1.0, reconnect: false, shape }];
         let repeated = RateCurve::new(&repeated, None, RUN);
         let period = RateCurve::new(&parts, Some(RUN / turns), RUN);
         prop_assert!((repeated.integral_to(at) - period.integral_to(at)).abs() < 1e-6);
@@ -365,7 +391,7 @@ fn what_is_repeated_is_listed_once_and_what_a_profile_asks_for_is_named() {
                 { name = 'comb', until = 0.8, repeat = 30, part = [\
                 { name = 'tooth', until = 0.25, from = 2.0 },\
                 { name = 'gap', until = 1.0, from = 0.0 } ] },\
-                { name = 'trace', until = 1.0, points = [[0, 1], [0.5, 3], [1, 1]] } ]";
+                { name = 'trace', until = 1.0, reconnect = true, points = [[0, 1], [0.5, 3], [1, 1]] } ]";
     let picture = Profile::parse("x", text).unwrap().explain(1000.0, Duration::from_secs(10));
     let list = picture.split_once("10.0 s\n\n").unwrap().1;
     expect![[r#"
@@ -373,7 +399,7 @@ fn what_is_repeated_is_listed_once_and_what_a_profile_asks_for_is_named() {
           comb           0 s to    4.00 s  x30, 0.133 s each:
             tooth        0 s to   0.033 s    2.00 k/s →   2.00 k/s
             gap      0.033 s to   0.133 s         0/s →        0/s
-          trace       4.00 s to    5.00 s  3 points from 1.00 k/s to 3.00 k/s
+          trace       4.00 s to    5.00 s  3 points from 1.00 k/s to 3.00 k/s, all connections anew
 
         peak 3.00 k/s, mean 800/s, 8.00 k records in all
         hot key: 25.0 % of the records

@@ -27,10 +27,11 @@ fn settings_are_read_back_from_the_file_beside_the_results() {
 
 #[test]
 fn a_batch_is_limited_by_number_and_by_size() {
-    assert_eq!(settings().batch_records_max(), 954);
+    let fitting = |settings: &Settings| settings.batch_limits().records_fitting(1024);
+    assert_eq!(fitting(&settings()), 954);
     let mut few = settings();
     few.records.batch_records_max = 7;
-    assert_eq!(few.batch_records_max(), 7);
+    assert_eq!(fitting(&few), 7);
 }
 
 #[test]
@@ -42,11 +43,11 @@ fn a_refusal_names_the_value_the_limit_and_the_fix() {
     };
     assert_eq!(settings().check(), Ok(()));
     assert_eq!(
-        refusal(|it| it.records.size = Size(31)),
+        refusal(|it| it.records.size = "31..100".parse().unwrap()),
         "--record-size is 31: it must be at least 32"
     );
     assert_eq!(
-        refusal(|it| it.records.size = Size(1_000_000)),
+        refusal(|it| it.records.size = Size(1_000_000).into()),
         "a record of 1000000 bytes does not fit into a batch of 1000000: raise --batch-size-max \
          or lower --record-size"
     );
@@ -88,6 +89,17 @@ fn readers_are_written_as_they_are_read() {
     ] {
         assert!(text.parse::<ReaderSettings>().is_err(), "{text}");
     }
+}
+
+#[test]
+fn codecs_are_called_as_kafka_calls_them() {
+    for text in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        assert_eq!(text.parse::<Codec>().unwrap().to_string(), text);
+    }
+    assert_eq!(
+        "brotli".parse::<Codec>().unwrap_err().to_string(),
+        "`brotli` is not one of none, gzip, snappy, lz4, zstd"
+    );
 }
 
 #[test]

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{
-    Acks, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
+    Acks, Codec, Consume, FetchSettings, Load, OpenLoop, RecordSettings, Settings, TopicSettings,
 };
 use crate::plan::KeyDistribution;
 use crate::profile::Profile;
-use crate::record::Payload;
+use crate::record::{Headers, Payload};
 use crate::schedule::Arrivals;
 use crate::settings::{BASE_USUAL, Base, DURATION_USUAL};
 use crate::units::{Size, Span};
@@ -52,8 +52,10 @@ impl Default for TopicSettings {
 impl Default for RecordSettings {
     fn default() -> RecordSettings {
         RecordSettings {
-            size: Size(1024),
+            size: Size(1024).into(),
+            headers: Headers::NONE,
             payload: Payload::Random,
+            codec: Codec::default(),
             keys: 10_000,
             key_distribution: KeyDistribution::Uniform,
             hot_key: 0.0,

@@ -34,6 +34,18 @@ const THIS: BrokerId = BrokerId(1);
 /// ListOffsets' question for the end of a log; every other is for its start.
 const LATEST: i64 = -1;
 
+/// What clients may ask for; no groups and no transactions.
+const SERVED: [ApiKey; 8] = [
+    ApiKey::Produce,
+    ApiKey::Fetch,
+    ApiKey::ListOffsets,
+    ApiKey::Metadata,
+    ApiKey::ApiVersions,
+    ApiKey::CreateTopics,
+    ApiKey::DeleteTopics,
+    ApiKey::InitProducerId,
+];
+
 #[derive(Debug)]
 struct Topic {
     id: TopicId,
@@ -47,6 +59,8 @@ type Topics = BTreeMap<Text, Topic>;
 pub(super) struct Broker {
     address: SocketAddr,
     keeps_records: bool,
+    /// Of a topic that is made because somebody has named it.
+    partitions_count: usize,
     stall: Option<Stall>,
     started_at: Instant,
     topics: RefCell<Topics>,
@@ -77,12 +91,14 @@ impl Broker {
     pub(super) fn new(
         address: SocketAddr,
         keeps_records: bool,
+        partitions_count: usize,
         faults: Faults,
         planted: Arc<PlantedFaults>,
     ) -> Broker {
         Broker {
             address,
             keeps_records,
+            partitions_count,
             stall: faults.stall,
             started_at: now(),
             topics: RefCell::default(),
@@ -259,7 +275,14 @@ impl Broker {
     }
 
     fn metadata(&self, request: &MetadataRequest) -> MetadataResponse {
-        let topics = self.topics.borrow();
+        let mut topics = self.topics.borrow_mut();
+        // Most clients make topics by naming them.
+        let named = request.topics.iter().flatten().filter_map(|wanted| wanted.name.as_ref());
+        for name in named.filter(|_| request.allow_auto_topic_creation) {
+            if !topics.contains_key(name) {
+                topics.insert(name.clone(), self.new_topic(self.partitions_count));
+            }
+        }
         let described = match &request.topics {
             None => topics.iter().map(|(name, topic)| describe(name, topic)).collect(),
             Some(wanted) => wanted
@@ -299,11 +322,9 @@ impl Broker {
                 return CreatableTopicResult { name, error_code, ..Default::default() };
             }
             let count = usize::try_from(wanted.num_partitions).unwrap_or(1).max(1);
-            let id = TopicId::from_random(with_rng(|rng| {
-                u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64())
-            }));
-            let partitions = (0..count).map(|_| Log::new(self.keeps_records)).collect();
-            topics.insert(name.clone(), Topic { id, partitions });
+            let topic = self.new_topic(count);
+            let id = topic.id;
+            topics.insert(name.clone(), topic);
             let num_partitions = i32::try_from(count).unwrap_or(i32::MAX);
             CreatableTopicResult {
                 name,
@@ -314,6 +335,12 @@ impl Broker {
             }
         });
         CreateTopicsResponse { topics: answers.collect(), ..Default::default() }
+    }
+
+    fn new_topic(&self, partitions_count: usize) -> Topic {
+        let id = TopicId::from_random(with_rng(|rng| rng.next_u128()));
+        let partitions = (0..partitions_count).map(|_| Log::new(self.keeps_records)).collect();
+        Topic { id, partitions }
     }
 
     fn delete_topics(&self, request: &DeleteTopicsRequest) -> DeleteTopicsResponse {
@@ -343,7 +370,7 @@ impl Broker {
 }
 
 fn versions(error_code: ErrorCode) -> ApiVersionsResponse {
-    let api_keys = ApiKey::ALL.iter().map(|api| ApiVersion {
+    let api_keys = SERVED.iter().map(|api| ApiVersion {
         api_key: api.code(),
         min_version: api.versions().min,
         max_version: api.versions().max,

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use client::compression::{compress, open};
 use model::record_batch::{BatchBuilder, BatchHeader, NewRecord, ProducerStamp, Record, Records};
 use serde::{Deserialize, Serialize};
 
@@ -101,9 +102,14 @@ impl Planter {
     }
 }
 
+/// Batches of which more comes are left as they are.
+const OPENED_BYTES_MAX: u64 = 1 << 30;
+
 /// The batch with a fault, if it has a record that can have it; nothing may be left of it.
 fn plant(fault: RecordFault, batch: &[u8]) -> Option<Option<Bytes>> {
-    let records: Vec<Record<'_>> = Records::read(batch).ok()?.collect::<Result<_, _>>().ok()?;
+    let compression = BatchHeader::read(batch).and_then(|header| header.compression()).ok()?;
+    let plain = open(batch, OPENED_BYTES_MAX).ok()?;
+    let records: Vec<Record<'_>> = Records::read(&plain).ok()?.collect::<Result<_, _>>().ok()?;
     let mut order: Vec<usize> = (0..records.len()).collect();
     let middle = records.len() / 2;
     let mut corrupt = None;
@@ -129,7 +135,7 @@ fn plant(fault: RecordFault, batch: &[u8]) -> Option<Option<Bytes>> {
         let headers: Vec<_> = headers.collect();
         builder.push(&NewRecord { timestamp, key, value: value.as_deref(), headers: &headers });
     }
-    Some(Some(Bytes::from(builder.finish(ProducerStamp::NONE))))
+    Some(Some(compress(&builder.finish(ProducerStamp::NONE), compression)))
 }
 
 /// Two records of one key with none of that key between them.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::{TOO_FEW, aligned, row, summary_cells, summary_heading};
 use crate::calibrate::{Calibration, Step};
 use crate::outcome::LATENESS_SHARE_MAX;
-use crate::units::{bytes_text, count_text, three_digits, time_text, whole};
+use crate::schedule::RECORDS_MAX;
+use crate::units::{bytes_text, count_text, grouped, three_digits, time_text, whole};
 
 /// Floor, ceiling, and every rate that was tried.
 pub fn calibration(calibration: &Calibration) -> String {
@@ -34,10 +35,18 @@ pub fn calibration(calibration: &Calibration) -> String {
             let _ = writeln!(text, "  not at {asked}/s: {limit}");
         }
     }
+    if calibration.is_cut_short() {
+        let _ = writeln!(
+            text,
+            "  no higher: a schedule holds at most {} records, and this is what fits into a step",
+            grouped(whole(RECORDS_MAX))
+        );
+    }
     let _ = match calibration.open_ceiling() {
         Some(step) => writeln!(
             text,
-            "\nthe generator keeps up with a schedule of {} records/s, {}/s",
+            "\nthe generator keeps up with a schedule of {}{} records/s, {}/s",
+            if calibration.is_cut_short() { "at least " } else { "" },
             count_text(step.asked_per_s.unwrap_or_default()),
             bytes_text(step.bytes_per_s)
         ),
@@ -89,14 +98,31 @@ mod tests {
         }
     }
 
-    #[test]
-    fn floor_ceiling_and_limits_are_told() {
-        let calibrated = Calibration {
+    fn calibrated(steps: Vec<Step>) -> Calibration {
+        Calibration {
             ping: Summary { count: 100, p50: Some(40_000), max: 90_000, ..Summary::default() },
             floor: step(Some(500.0), 40_000, &[]),
             ceiling: step(None, 0, &[]),
-            steps: vec![step(Some(1e4), 50_000, &[]), step(Some(2e4), 60_000, &["too much"])],
-        };
+            steps,
+        }
+    }
+
+    #[test]
+    fn a_climb_that_ended_at_what_a_schedule_holds_says_so() {
+        let cut_short = calibration(&calibrated(vec![step(Some(2e7), 50_000, &[])]));
+        let ending = cut_short.split_once("  no higher").unwrap().1;
+        expect![[r#"
+            : a schedule holds at most 50 000 000 records, and this is what fits into a step
+
+            the generator keeps up with a schedule of at least 20.0 M records/s, 20.5 GB/s
+        "#]]
+        .assert_eq(ending);
+    }
+
+    #[test]
+    fn floor_ceiling_and_limits_are_told() {
+        let calibrated =
+            calibrated(vec![step(Some(1e4), 50_000, &[]), step(Some(2e4), 60_000, &["too much"])]);
         expect![[r#"
             against a broker that accepts everything and does nothing:
 

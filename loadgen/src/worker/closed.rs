@@ -57,9 +57,7 @@ pub(super) async fn saturate(worker: Rc<Worker>, mut lane: Lane, settings: Close
 /// A lane's share of what may be in flight, at least one request.
 fn requests_in_flight(worker: &Worker, settings: ClosedLoop) -> usize {
     let lanes_count = (worker.settings.connections * worker.share.workers_count) as usize;
-    let records_max = worker.template.records_max();
-    let request_bytes =
-        worker.template.size_bytes(records_max) * settings.batches_per_request as usize;
+    let request_bytes = worker.template.size_bytes_max() * settings.batches_per_request as usize;
     let by_bytes = settings.in_flight.0 / lanes_count / request_bytes;
     let by_number = settings.requests_in_flight_max as usize / lanes_count;
     by_bytes.min(by_number).max(1)
@@ -82,8 +80,9 @@ async fn send(
         if worker.partitions.leader(&worker.cluster, partition).await? != broker {
             continue;
         }
-        let batch = plan(worker, partition);
-        encoded.push((partition, encode(worker, lane, batch, begun)));
+        let sizes = worker.sizes.borrow_mut().fill(worker.template.limits());
+        let batch = plan(worker, partition, sizes.len());
+        encoded.push((partition, encode(worker, lane, batch, &sizes, begun)));
         batches.push(batch);
     }
     let request = produce_request(worker, encoded.into_iter());
@@ -136,26 +135,28 @@ fn start(
 }
 
 /// The next full batch of a partition, entered into the books.
-fn plan(worker: &Worker, partition: u32) -> Batch {
-    let count = worker.template.records_max();
+fn plan(worker: &Worker, partition: u32, count: usize) -> Batch {
     let first = worker.ledger.borrow_mut().plan(count);
     Batch { partition, first, count: u32::try_from(count).expect("settings limit it") }
 }
 
-fn encode(worker: &Worker, lane: &Lane, batch: Batch, begun: Instant) -> Bytes {
+fn encode(worker: &Worker, lane: &Lane, batch: Batch, sizes: &[u32], begun: Instant) -> Bytes {
     let partitions_count = worker.partitions.count();
     // Keys of this partition, one after the other.
     let keys_count = worker.settings.records.keys / partitions_count;
     let intended_ns = begun.as_nanos();
-    let values = (batch.first..).map(|sequence| Value {
-        run: worker.run,
-        worker: worker.share.worker,
-        key: batch.partition + partitions_count * key_turn(sequence, keys_count),
-        sequence,
-        intended_ns,
+    let values = (batch.first..).zip(sizes).map(|(sequence, &size_bytes)| {
+        let value = Value {
+            run: worker.run,
+            worker: worker.share.worker,
+            key: batch.partition + partitions_count * key_turn(sequence, keys_count),
+            sequence,
+            intended_ns,
+        };
+        (value, size_bytes)
     });
     let stamp = lane.stamp(batch.partition, batch.count);
-    Bytes::from(worker.template.batch(stamp, Exact(values, batch.count as usize)))
+    worker.batch(stamp, Exact(values, batch.count as usize))
 }
 
 fn key_turn(sequence: u64, keys_count: u32) -> u32 {

@@ -8,17 +8,17 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use client::{ClusterError, Connection};
-use model::record_batch::{BatchHeader, Batches, Records, check_crc};
+use model::record_batch::{BatchHeader, Batches};
 use model::{BrokerId, Offset, TopicId};
 use runtime::{Instant, JoinHandle, TimedOut, now, sleep, spawn, timeout, yield_now};
 use wire::fetch::{FetchPartition, FetchTopic};
 use wire::{ErrorCode, FetchRequest};
 
+use super::look::look_at;
 use super::reader::Reader;
 use super::{Worker, cluster_options};
 use crate::ledger::Sighting;
-use crate::measure::Clock;
-use crate::record::{Damage, Value};
+use crate::record::Damage;
 use crate::settings::Consume;
 
 /// The last version of Fetch that names topics by their names.
@@ -94,6 +94,9 @@ pub(super) async fn finish(worker: &Rc<Worker>, consumers: Vec<JoinHandle<()>>) 
 
 async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>, purpose: Purpose) {
     let mut connections: BTreeMap<BrokerId, Connection> = BTreeMap::new();
+    let start = worker.start.get();
+    let passed = now().since(start);
+    let mut reconnects = worker.reconnects.iter().filter(|at| passed < **at).peekable();
     loop {
         let is_last = worker.ends.borrow().is_some();
         if let Some(ends) = &*worker.ends.borrow() {
@@ -102,7 +105,18 @@ async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>, purpose: Purp
         if positions.is_empty() {
             return;
         }
-        let round = fetch_round(&worker, &mut positions, &mut connections, is_last, &purpose).await;
+        let round = fetch_round(&worker, &mut positions, &mut connections, is_last, &purpose);
+        let round = match reconnects.peek() {
+            None => round.await,
+            // Positions are those of the last batch that was looked at, whenever a round ends.
+            Some(&&at) => match timeout((start + at).since(now()), round).await {
+                Ok(round) => round,
+                Err(TimedOut) => {
+                    reconnects.next();
+                    reconnect_all(&worker, &mut connections).await
+                }
+            },
+        };
         if let Err(error) = round {
             worker.note_error(&error);
             for position in &positions {
@@ -114,6 +128,18 @@ async fn consume(worker: Rc<Worker>, mut positions: Vec<Position>, purpose: Purp
             reader.keep_pace().await;
         }
     }
+}
+
+/// Closes a consumer's connections and opens them again.
+async fn reconnect_all(
+    worker: &Worker,
+    connections: &mut BTreeMap<BrokerId, Connection>,
+) -> Result<(), ClusterError> {
+    for broker in std::mem::take(connections).into_keys() {
+        let connection = worker.reconnect(broker).await?;
+        connections.insert(broker, connection);
+    }
+    Ok(())
 }
 
 /// Asks every leader once for everything.
@@ -281,40 +307,26 @@ fn read_batch(
     let mut ledger = worker.ledger.borrow_mut();
     let mut measured = worker.measured.borrow_mut();
     let partition = position.partition;
-    let intact = check_crc(batch).and_then(|()| Records::read(batch));
-    let records = match intact {
-        Ok(records) => records,
-        Err(error) => {
-            worker.note(format!("a batch cannot be read: {error}"));
-            for _ in 0..header.records_count.max(1) {
-                ledger.note_read(partition, Err(Damage::Checksum));
-            }
-            return;
-        }
-    };
-    let start_ns = worker.start.get().as_nanos();
     // Read back later, the time to the consumer would be our own doing.
     let is_tailing = worker.settings.fetch.when == Consume::During;
     let mut consumed = 0;
-    for record in records {
-        let read = match record {
-            Ok(record) if header.base_offset + i64::from(record.offset_delta) < position.offset => {
-                continue;
-            }
-            Ok(record) => Value::read(record.key, record.value),
-            Err(_) => Err(Damage::TooShort),
-        };
+    let looked = look_at(worker, header, batch, position.offset, |read| {
         match ledger.note_read(partition, read) {
             Sighting::Expected | Sighting::OutOfOrder => {
                 consumed += 1;
                 if is_tailing && let Ok(value) = read {
-                    let intended_ns = value.intended_ns.saturating_sub(start_ns);
-                    let time_ns = at_ns.saturating_sub(intended_ns);
-                    measured.record(Clock::EndToEnd, intended_ns, time_ns);
+                    worker.note_age(&mut measured, &value, at_ns);
                 }
             }
             Sighting::Duplicate | Sighting::Corrupt | Sighting::Foreign => {}
         }
+    });
+    if let Err(error) = looked {
+        worker.note(format!("a batch cannot be read: {error}"));
+        for _ in 0..header.records_count.max(1) {
+            ledger.note_read(partition, Err(Damage::Checksum));
+        }
+        return;
     }
     measured.count(at_ns, |tally| tally.consumed += consumed);
 }

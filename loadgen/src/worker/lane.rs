@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use client::{CallError, Cluster, ClusterError, Connection};
 use model::BrokerId;
 use runtime::{Instant, JoinHandle, now, sleep, sleep_until, spawn};
@@ -79,26 +78,33 @@ pub(super) async fn flush_all(worker: &Rc<Worker>, lanes: Vec<Lane>) {
     if worker.settings.acks.is_answered() {
         return;
     }
-    let question = MetadataRequest { topics: Some(vec![]), ..Default::default() };
-    for connection in lanes.iter().flat_map(|lane| lane.connections.values()) {
-        if let Err(error) = connection.call(&question).await {
-            worker.note_error(&error);
-        }
+    for lane in &lanes {
+        lane.flush(worker).await;
     }
 }
 
 async fn follow_plan(worker: Rc<Worker>, mut lane: Lane, deadline: Instant) -> Lane {
     let requests_count = worker.plan.lanes[lane.number as usize].len();
+    let mut reconnects = worker.reconnects.iter().map(|at| worker.start.get() + *at).peekable();
     for index in 0..requests_count {
         let request = worker.plan.lanes[lane.number as usize][index];
-        sleep_until(worker.start.get() + Duration::from_nanos(request.due_ns)).await;
+        let due = worker.start.get() + Duration::from_nanos(request.due_ns);
+        while let Some(at) = reconnects.next_if(|at| *at <= due) {
+            sleep_until(at).await;
+            lane.reconnect(&worker).await;
+        }
+        sleep_until(due).await;
         lane.wait_for_room(deadline).await;
         if deadline <= now() {
-            break;
+            return lane;
         }
         if let Err(error) = lane.send_planned(&worker, request, deadline).await {
             worker.note_error(&error);
         }
+    }
+    for at in reconnects {
+        sleep_until(at).await;
+        lane.reconnect(&worker).await;
     }
     lane
 }
@@ -130,6 +136,33 @@ impl Lane {
         let connection = cluster.open(broker, cluster_options().connection).await?;
         self.connections.insert(broker, connection.clone());
         Ok(connection)
+    }
+
+    /// Waits until the brokers have acted upon everything that this lane has sent: they answer in
+    /// order, and so this question last.
+    async fn flush(&self, worker: &Worker) {
+        let question = MetadataRequest { topics: Some(vec![]), ..Default::default() };
+        for connection in self.connections.values() {
+            if let Err(error) = connection.call(&question).await {
+                worker.note_error(&error);
+            }
+        }
+    }
+
+    /// Closes all connections and opens them again. What is on them is answered first: of what is
+    /// sent on two connections, nobody could say which was to be stored first.
+    async fn reconnect(&mut self, worker: &Worker) {
+        self.flush(worker).await;
+        let brokers: Vec<BrokerId> = std::mem::take(&mut self.connections).into_keys().collect();
+        for broker in brokers {
+            match worker.reconnect(broker).await {
+                Ok(connection) => drop(self.connections.insert(broker, connection)),
+                // It is tried again when there is something to be sent.
+                Err(error) => worker.note_error(&error),
+            }
+        }
+        // It was the brokers that had to be waited for.
+        self.free_at = now();
     }
 
     async fn wait_for_room(&mut self, deadline: Instant) {
@@ -208,16 +241,18 @@ impl Lane {
         let encoded = batches.iter().map(|&batch| {
             let records = worker.plan.records_of(batch);
             let values = (u64::from(batch.first)..).zip(records);
-            let values = values.map(|(sequence, record)| Value {
-                run: worker.run,
-                worker: worker.share.worker,
-                key: record.key,
-                sequence,
-                intended_ns: start_ns + record.intended_ns,
+            let values = values.map(|(sequence, record)| {
+                let value = Value {
+                    run: worker.run,
+                    worker: worker.share.worker,
+                    key: record.key,
+                    sequence,
+                    intended_ns: start_ns + record.intended_ns,
+                };
+                (value, record.size_bytes)
             });
             let stamp = self.stamp(batch.partition, batch.count);
-            let bytes = worker.template.batch(stamp, Exact(values, records.len()));
-            (batch.partition, Bytes::from(bytes))
+            (batch.partition, worker.batch(stamp, Exact(values, records.len())))
         });
         let request = produce_request(worker, encoded);
         let due = (worker.start.get() + Duration::from_nanos(due_ns)).max(self.free_at);

@@ -7,14 +7,15 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use model::Offset;
-use model::record_batch::{BatchHeader, Records, check_crc};
+use model::record_batch::BatchHeader;
 use runtime::{Instant, now, sleep_until};
 
 use super::Worker;
-use crate::measure::{Clock, Measurements};
+use super::look::look_at;
+use crate::measure::Measurements;
 use crate::outcome::ReaderCounts;
 use crate::plan::Share;
-use crate::record::Value;
+use crate::record::Damage;
 use crate::settings::Pace;
 
 /// A slow reader asks for as much as it wants in this time.
@@ -67,7 +68,7 @@ impl Reader {
         match self.pace {
             Pace::Tail | Pace::CatchUp(_) => size_max,
             Pace::Slow(_) | Pace::SlowOfBase(_) => {
-                let record_bytes = worker.settings.records.size.0 as f64;
+                let record_bytes = worker.settings.records.size.mean_bytes();
                 let turn_bytes = self.rate_per_s * SLOW_TURN.as_secs_f64() * record_bytes;
                 let turn_bytes = usize::try_from(crate::units::whole(turn_bytes));
                 // A broker gives one batch in any case.
@@ -106,31 +107,21 @@ impl Reader {
         if from < header.base_offset {
             counts.gaps += 1;
         }
-        let Ok(records) = check_crc(batch).and_then(|()| Records::read(batch)) else {
+        let mut consumed = 0;
+        let looked = look_at(worker, header, batch, from, |read| match read {
+            Ok(value) if value.run == worker.run => {
+                consumed += 1;
+                worker.note_age(&mut measured, &value, at_ns);
+            }
+            // Another run's.
+            Ok(_) => {}
+            Err(Damage::TooShort | Damage::Checksum | Damage::Key | Damage::Headers) => {
+                counts.corrupt += 1
+            }
+        });
+        if looked.is_err() {
             counts.corrupt += u64::from(header.records_count.unsigned_abs());
             return;
-        };
-        let start_ns = worker.start.get().as_nanos();
-        let mut consumed = 0;
-        for record in records {
-            let value = match record {
-                Ok(record) if header.base_offset + i64::from(record.offset_delta) < from => {
-                    continue;
-                }
-                Ok(record) => Value::read(record.key, record.value).ok(),
-                Err(_) => None,
-            };
-            match value {
-                Some(value) if value.run == worker.run => {
-                    consumed += 1;
-                    let intended_ns = value.intended_ns.saturating_sub(start_ns);
-                    let time_ns = at_ns.saturating_sub(intended_ns);
-                    measured.record(Clock::EndToEnd, intended_ns, time_ns);
-                }
-                // Another run's.
-                Some(_) => {}
-                None => counts.corrupt += 1,
-            }
         }
         counts.records += consumed;
         measured.count(at_ns, |tally| tally.consumed += consumed);

@@ -42,6 +42,7 @@ pub(super) fn codes(worker: &Worker, response: &ProduceResponse) -> Vec<(u32, Er
 }
 
 /// An iterator whose length is known although its parts do not say so.
+#[derive(Clone)]
 pub(super) struct Exact<I>(pub(super) I, pub(super) usize);
 
 impl<I: Iterator> Iterator for Exact<I> {

@@ -1,6 +1,7 @@
 //! Record batches that lie, and those of which too much would come.
 
 use bytes::Bytes;
+use client::compression::{CODECS, compress, with_records};
 use model::record_batch::{
     self, BatchBuilder, BatchHeader, Compression, HEADER_SIZE_BYTES, NewRecord, ProducerStamp,
 };
@@ -11,7 +12,7 @@ use wire::ErrorCode::{
 };
 
 use crate::machine::Target;
-use crate::support::{CODECS, batch, compressed, now_ms, produce, with_records};
+use crate::support::{batch, now_ms, produce};
 
 struct Case {
     name: String,
@@ -157,7 +158,7 @@ fn stamps() -> Vec<Case> {
 /// One record, and what stands for it.
 fn one(records: &[u8], compression: Compression) -> Bytes {
     let one = batch(&[b"v"], now_ms(), ProducerStamp::NONE);
-    compressed(&with_records(&one, Compression::None, records), compression)
+    compress(&with_records(&one, Compression::None, records), compression)
 }
 
 /// Bytes of a record: its length, attributes, deltas, key, value and headers. Zig-zag.
@@ -203,11 +204,11 @@ fn records() -> Vec<Case> {
     }
     for compression in CODECS {
         // A batch in place of the records, as formats before this one had it.
-        let inner = compressed(&good(), compression);
-        let nested = compressed(&with_records(&good(), Compression::None, &inner), compression);
+        let inner = compress(&good(), compression);
+        let nested = compress(&with_records(&good(), Compression::None, &inner), compression);
         let name = format!("{}: a batch in a batch", compression.name());
         cases.push(case(name, nested, InvalidRecord));
-        let good = compressed(&good(), compression);
+        let good = compress(&good(), compression);
         for (name, records) in [
             ("cut", &good[HEADER_SIZE_BYTES..good.len() - 3]),
             ("without an end", &good[HEADER_SIZE_BYTES..HEADER_SIZE_BYTES + 4]),
@@ -229,9 +230,9 @@ fn bombs() -> Vec<Case> {
     let mut cases = Vec::new();
     for compression in CODECS {
         let name = format!("{} of 80 MB", compression.name());
-        cases.push(case(name, compressed(&large, compression), MessageTooLarge));
+        cases.push(case(name, compress(&large, compression), MessageTooLarge));
     }
-    let zstd = compressed(&large, Compression::Zstd).slice(HEADER_SIZE_BYTES..);
+    let zstd = compress(&large, Compression::Zstd).slice(HEADER_SIZE_BYTES..);
     let mut huge_window = zstd.to_vec();
     // After the magic, flags for a window, and the largest one.
     huge_window[4] = 0;

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
+use client::compression::compress;
 use model::PartitionIndex;
 use model::record_batch::{Compression, ProducerStamp};
 use wire::create_topics::CreatableTopic;
@@ -13,7 +14,7 @@ use wire::{
     ListOffsetsRequest, MetadataRequest, ProduceRequest, Text, decode_response,
 };
 
-use crate::support::{Broker, Client, Directory, batch, compressed, now_ms, produce};
+use crate::support::{Broker, Client, Directory, batch, now_ms, produce};
 
 /// A request's first bytes: its size, key, version, correlation id and no client id.
 fn raw(api_key: i16, version: i16, correlation_id: i32, body: &[u8]) -> Vec<u8> {
@@ -207,7 +208,7 @@ fn c6_a_batch_that_takes_long_to_open_keeps_its_place_and_nobody_else_waits_for_
     for (n, byte) in (0_u32..).zip(value.iter_mut().step_by(150)) {
         *byte = n.wrapping_mul(2_654_435_761).to_be_bytes()[0];
     }
-    let long = compressed(&batch(&[&value], now_ms(), ProducerStamp::NONE), Compression::Gzip);
+    let long = compress(&batch(&[&value], now_ms(), ProducerStamp::NONE), Compression::Gzip);
     let mut request = produce("long", 0, -1, long.clone());
     for index in (1..10).map(PartitionIndex) {
         let data = PartitionProduceData { index, records: Some(long.clone()) };
@@ -216,7 +217,7 @@ fn c6_a_batch_that_takes_long_to_open_keeps_its_place_and_nobody_else_waits_for_
     let short = batch(&[b"v"], now_ms(), ProducerStamp::NONE);
     let begun = Instant::now();
     client.send(9, &request);
-    client.send(9, &produce("long", 0, -1, compressed(&short, Compression::Zstd)));
+    client.send(9, &produce("long", 0, -1, compress(&short, Compression::Zstd)));
     client.send(9, &produce("long", 0, -1, short));
     let mut longest = Duration::ZERO;
     client.stream.set_nonblocking(true).unwrap();

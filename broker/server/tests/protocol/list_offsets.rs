@@ -1,11 +1,12 @@
 //! ListOffsets: ends and times.
 
+use client::compression::{CODECS, compress};
 use model::record_batch::{BatchBuilder, Compression, NewRecord, ProducerStamp};
 use model::{PartitionIndex, Timestamp};
 use wire::list_offsets::{ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopic};
 use wire::{ErrorCode, ListOffsetsRequest, Text};
 
-use crate::support::{Broker, CODECS, Client, Directory, compressed, produce};
+use crate::support::{Broker, Client, Directory, produce};
 
 pub(crate) fn query(topic: &'static str, timestamp: i64) -> ListOffsetsRequest {
     let partition = ListOffsetsPartition {
@@ -39,7 +40,7 @@ fn append(client: &mut Client, times: &[i64], codec: Compression) {
         };
         builder.push(&record);
     }
-    let batch = compressed(&builder.finish(ProducerStamp::NONE), codec);
+    let batch = compress(&builder.finish(ProducerStamp::NONE), codec);
     let response = client.call(9, &produce("times", 0, -1, batch));
     assert_eq!(response.responses[0].partition_responses[0].error_code, ErrorCode::None);
 }

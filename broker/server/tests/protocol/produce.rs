@@ -1,15 +1,14 @@
 //! Produce: what is refused, how, and what duplicates are answered with.
 
 use bytes::Bytes;
+use client::compression::{CODECS, compress, with_records};
 use model::record_batch::{self, BatchHeader, Compression, HEADER_SIZE_BYTES, ProducerStamp};
 use model::{Offset, ProducerEpoch, ProducerId, Timestamp};
 use wire::produce::PartitionProduceResponse;
 use wire::{ErrorCode, InitProducerIdRequest, Text};
 
 use crate::fetch::records_from;
-use crate::support::{
-    Broker, CODECS, Client, Directory, batch, compressed, now_ms, produce, with_records,
-};
+use crate::support::{Broker, Client, Directory, batch, now_ms, produce};
 use crate::topics::{create, new_topic, with_config};
 
 fn send(client: &mut Client, topic: &'static str, batch: Bytes) -> PartitionProduceResponse {
@@ -82,7 +81,7 @@ fn p4_the_highest_timestamp_is_made_right() {
     record_batch::check_crc(&stored).unwrap();
     assert_eq!(BatchHeader::read(&stored).unwrap().max_timestamp, Timestamp(now));
     for (offset, codec) in (1..).zip(CODECS) {
-        let right = compressed(&batch(&[b"v"], now, ProducerStamp::NONE), codec);
+        let right = compress(&batch(&[b"v"], now, ProducerStamp::NONE), codec);
         let mut wrong = right.to_vec();
         record_batch::set_max_timestamp(&mut wrong, Timestamp(0));
         assert_eq!(send(&mut client, "time", Bytes::from(wrong)).error_code, ErrorCode::None);
@@ -106,7 +105,7 @@ fn p5_a_topic_may_have_the_brokers_time() {
     record_batch::check_crc(&stored).unwrap();
     assert_eq!(BatchHeader::read(&stored).unwrap().max_timestamp, Timestamp(time));
     for (offset, codec) in (1..).zip(CODECS) {
-        let sent = compressed(&batch(&[b"v"], i64::MAX / 2, ProducerStamp::NONE), codec);
+        let sent = compress(&batch(&[b"v"], i64::MAX / 2, ProducerStamp::NONE), codec);
         let response = send(&mut client, "stamped", sent.clone());
         assert_eq!(response.error_code, ErrorCode::None, "{:?}", response.error_message);
         let stored = records_from(&mut client, "stamped", offset);
@@ -134,7 +133,7 @@ fn p3_times_too_far_away_are_refused_with_the_record_at_fault() {
         ("bounded", now_ms() - 1000, ErrorCode::None),
     ] {
         for codec in std::iter::once(Compression::None).chain(CODECS) {
-            let batch = compressed(&batch(&[b"v"], time, ProducerStamp::NONE), codec);
+            let batch = compress(&batch(&[b"v"], time, ProducerStamp::NONE), codec);
             let response = send(&mut client, topic, batch);
             assert_eq!(response.error_code, code, "{topic} {time} {codec:?}");
             let at_fault: Vec<_> = response.record_errors.iter().map(|of| of.batch_index).collect();
@@ -147,12 +146,12 @@ fn p3_times_too_far_away_are_refused_with_the_record_at_fault() {
 fn p6_zstd_needs_version_7_and_compressed_batches_are_stored_as_sent() {
     let (_directory, _broker, mut client) = with_topic("codec");
     for (offset, codec) in (0..).zip(CODECS) {
-        let sent = compressed(&plain(&[b"block"]), codec);
+        let sent = compress(&plain(&[b"block"]), codec);
         assert_eq!(send(&mut client, "codec", sent.clone()).error_code, ErrorCode::None);
         let stored = records_from(&mut client, "codec", offset);
         assert_eq!(stored[16..], sent[16..]);
     }
-    let zstd = compressed(&plain(&[b"block"]), Compression::Zstd);
+    let zstd = compress(&plain(&[b"block"]), Compression::Zstd);
     let response = client.call(6, &produce("codec", 0, 1, zstd));
     let partition = &response.responses[0].partition_responses[0];
     assert_eq!(partition.error_code, ErrorCode::UnsupportedCompressionType);
@@ -169,17 +168,17 @@ fn p13_compressed_records_are_opened_and_held_to_what_their_batch_says() {
     let mut end = 0;
     for codec in CODECS {
         for (name, bytes, at_fault) in [
-            ("fewer records", compressed(&counted(4), codec), Some(3)),
-            ("many fewer records", compressed(&counted(200), codec), Some(3)),
-            ("more records", compressed(&counted(2), codec), None),
-            ("offsets", compressed(&changed(&good, of_second, 4), codec), Some(1)),
-            ("length", compressed(&changed(&good, HEADER_SIZE_BYTES, 100), codec), Some(0)),
+            ("fewer records", compress(&counted(4), codec), Some(3)),
+            ("many fewer records", compress(&counted(200), codec), Some(3)),
+            ("more records", compress(&counted(2), codec), None),
+            ("offsets", compress(&changed(&good, of_second, 4), codec), Some(1)),
+            ("length", compress(&changed(&good, HEADER_SIZE_BYTES, 100), codec), Some(0)),
             ("not compressed", with_records(&good, codec, &good[HEADER_SIZE_BYTES..]), None),
             ("nothing", with_records(&good, codec, &[]), None),
             (
                 "cut",
                 {
-                    let whole = compressed(&good, codec);
+                    let whole = compress(&good, codec);
                     with_records(&good, codec, &whole[HEADER_SIZE_BYTES..whole.len() - 1])
                 },
                 None,
@@ -195,7 +194,7 @@ fn p13_compressed_records_are_opened_and_held_to_what_their_batch_says() {
             let found: Vec<_> = response.record_errors.iter().map(|of| of.batch_index).collect();
             assert_eq!(found, Vec::from_iter(at_fault), "{codec:?} {name}: {message:?}");
         }
-        let response = send(&mut client, "opened", compressed(&good, codec));
+        let response = send(&mut client, "opened", compress(&good, codec));
         assert_eq!((response.error_code, response.base_offset.0), (ErrorCode::None, end));
         end += 3;
     }
@@ -212,14 +211,14 @@ fn p14_what_comes_out_of_a_batch_is_limited() {
     client.auto_create("bombs");
     let zeros = |size: usize| plain(&[&vec![0; size]]);
     for codec in CODECS {
-        let fits = send(&mut client, "bombs", compressed(&zeros(1_000_000), codec));
+        let fits = send(&mut client, "bombs", compress(&zeros(1_000_000), codec));
         assert_eq!(fits.error_code, ErrorCode::None, "{codec:?}: {:?}", fits.error_message);
-        let bomb = send(&mut client, "bombs", compressed(&zeros(10_000_000), codec));
+        let bomb = send(&mut client, "bombs", compress(&zeros(10_000_000), codec));
         assert_eq!(bomb.error_code, ErrorCode::MessageTooLarge, "{codec:?}");
         assert!(bomb.error_message.unwrap().contains("after decompression"));
     }
     // Below the limit, and yet more than a thousand times what was sent.
-    let bomb = send(&mut client, "bombs", compressed(&zeros(1_900_000), Compression::Zstd));
+    let bomb = send(&mut client, "bombs", compress(&zeros(1_900_000), Compression::Zstd));
     assert_eq!(bomb.error_code, ErrorCode::MessageTooLarge);
 }
 

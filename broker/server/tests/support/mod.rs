@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use model::record_batch::{
-    self, BatchBuilder, BatchHeader, Compression, HEADER_SIZE_BYTES, NewRecord, ProducerStamp,
-};
+use model::record_batch::{BatchBuilder, NewRecord, ProducerStamp};
 use model::{PartitionIndex, Timestamp};
 use wire::produce::{PartitionProduceData, TopicProduceData};
 use wire::{
@@ -237,57 +235,6 @@ pub(crate) fn batch(values: &[&[u8]], timestamp: i64, stamp: ProducerStamp) -> B
         builder.push(&record);
     }
     Bytes::from(builder.finish(stamp))
-}
-
-pub(crate) const CODECS: [Compression; 4] =
-    [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
-
-/// The batch with its records compressed, and the checksum made right.
-pub(crate) fn compressed(batch: &[u8], compression: Compression) -> Bytes {
-    let records = &batch[HEADER_SIZE_BYTES..];
-    let records = match compression {
-        Compression::None => records.to_vec(),
-        Compression::Gzip => {
-            let level = flate2::Compression::default();
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-            encoder.write_all(records).unwrap();
-            encoder.finish().unwrap()
-        }
-        // In the framing of the Java client.
-        Compression::Snappy => {
-            let mut out = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01".to_vec();
-            for block in records.chunks(32 << 10) {
-                let block = snap::raw::Encoder::new().compress_vec(block).unwrap();
-                out.extend(i32::try_from(block.len()).unwrap().to_be_bytes());
-                out.extend(block);
-            }
-            out
-        }
-        Compression::Lz4 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-            encoder.write_all(records).unwrap();
-            encoder.finish().unwrap()
-        }
-        Compression::Zstd => {
-            let mut out = vec![0; zstd_safe::compress_bound(records.len())];
-            let size = zstd_safe::compress(&mut out[..], records, 3).unwrap();
-            out.truncate(size);
-            out
-        }
-    };
-    with_records(batch, compression, &records)
-}
-
-/// The batch with these bytes for its records, and the checksum made right.
-pub(crate) fn with_records(batch: &[u8], compression: Compression, records: &[u8]) -> Bytes {
-    let mut out = [&batch[..HEADER_SIZE_BYTES], records].concat();
-    // After the base offset, the length of everything behind it; the attributes' lower byte.
-    let length = i32::try_from(out.len() - 12).unwrap();
-    out[8..12].copy_from_slice(&length.to_be_bytes());
-    out[22] = out[22] & !7 | compression as u8;
-    let time = BatchHeader::read(&out).unwrap().max_timestamp;
-    record_batch::set_max_timestamp(&mut out, time);
-    Bytes::from(out)
 }
 
 pub(crate) fn now_ms() -> i64 {

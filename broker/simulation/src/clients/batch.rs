@@ -1,6 +1,7 @@
 //! Batches of records that are each other's like in nothing but their format. Some are compressed.
 
 use bytes::Bytes;
+use client::compression::compress;
 use model::record_batch::{BatchBuilder, Compression, NewRecord, ProducerStamp};
 use model::{PartitionIndex, Timestamp};
 use runtime::with_rng;
@@ -8,7 +9,7 @@ use wire::produce::{PartitionProduceData, PartitionProduceResponse, TopicProduce
 use wire::{ProduceRequest, ProduceResponse, RequestMessage, Text};
 
 use super::Context;
-use super::compression::{ZSTD_PRODUCE_VERSION_MIN, any_compression, compressed};
+use super::compression::{ZSTD_PRODUCE_VERSION_MIN, any_compression};
 use crate::history::{LongTopic, SentRecord, Sequence};
 use crate::payload::{self, SIZE_BYTES_MIN};
 
@@ -66,7 +67,7 @@ impl Batch {
                 ProduceRequest::API.versions().min
             }
         };
-        Batch { records, bytes: compressed(&bytes, compression), version_min }
+        Batch { records, bytes: compress(&bytes, compression), version_min }
     }
 
     pub(super) fn count(&self) -> i32 {
