@@ -122,6 +122,7 @@ impl Finding {
             Some((low, high)) => {
                 format!("{at_least}{value}× ({}–{})", three_digits(low), three_digits(high))
             }
+            None if ratio.pairs == 1 => format!("{at_least}{value}× (one pair)"),
             None => format!("{at_least}{value}× ({} pairs)", ratio.pairs),
         }
     }

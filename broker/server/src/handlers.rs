@@ -108,7 +108,6 @@ pub(crate) async fn dispatch(
         Request::OffsetForLeaderEpoch(request) => Box::pin(async move {
             respond(offset_for_leader_epoch::handle(&core, request).await.into())
         }),
-        // Before anything that comes after them on the connection.
         // Topics are created before anything that comes after. The answer, which may be large, is
         // made when those before it are sent, so that a connection has one of them at a time; all
         // connections together have what fetches may have.
@@ -125,6 +124,7 @@ pub(crate) async fn dispatch(
                 with_memory(outcome, memory)
             })
         }
+        // Before anything that comes after them on the connection.
         Request::CreateTopics(request) => {
             ready(respond(create_topics::handle(&core, request).await.into()))
         }
