@@ -1,9 +1,7 @@
-//! Whether two runs of one scenario say the same.
+//! Whether two runs of one scenario, or of a part of it, say the same.
 //!
 //! They do where the intervals that they state for a ratio overlap. What each broker did by itself
 //! is told beside it: a host that was slower the second time moves both.
-
-use std::path::PathBuf;
 
 use loadgen::table::aligned;
 
@@ -17,11 +15,10 @@ use crate::units::three_digits;
 pub enum AgreementError {
     #[error("one was measured on another host than the other ({one}; {other})")]
     OtherHost { one: String, other: String },
-    #[error(
-        "they are not of one scenario: {path} differs; run the same file for both, with the same \
-         --brokers, --cells and --repetitions"
-    )]
-    OtherScenario { path: PathBuf },
+    #[error("broker {name} was another in the second run: its settings in the scenario differ")]
+    OtherBroker { name: String },
+    #[error("they have no cell in common: run the same scenario for both")]
+    NothingInCommon,
 }
 
 /// What two runs of one scenario say.
@@ -57,29 +54,25 @@ impl Agreement {
             let [one, other] = hosts;
             return Err(AgreementError::OtherHost { one, other });
         }
-        if one.scenario != other.scenario {
-            let path = PathBuf::from("scenario.toml");
-            return Err(AgreementError::OtherScenario { path });
-        }
-        let ratios = one.comparisons().iter().zip(&other.comparisons()).map(pair).collect();
-        let mut drifts = Vec::new();
         for broker in &one.scenario.brokers {
-            for cell in one.scenario.groups.iter().flat_map(|group| one.cells(&group.name)) {
-                for &metric in Metric::of(&cell) {
-                    let values = |results: &Results| -> Option<Vec<f64>> {
-                        let runs = results.runs_of(&cell, &broker.name);
-                        runs.into_iter()
-                            .map(|run: &Run| metric.value(run.numbers.as_ref().ok()?))
-                            .collect()
-                    };
-                    let (Some(before), Some(after)) = (values(one), values(other)) else {
-                        continue;
-                    };
-                    let Some(ratio) = Ratio::of_groups(&after, &before) else { continue };
-                    let what = format!("{}, {}, {}", broker.name, cell.name(), metric.name());
-                    drifts.push(Drift { what, ratio });
-                }
+            let name = broker.name.clone();
+            if other.scenario.broker(&name).is_ok_and(|again| again != broker) {
+                return Err(AgreementError::OtherBroker { name });
             }
+        }
+        let (found, found_again) = (one.comparisons(), other.comparisons());
+        let again = |it: &Comparison| {
+            let same = |again: &&Comparison| {
+                (&again.cell, &again.ours, &again.theirs, again.metric)
+                    == (&it.cell, &it.ours, &it.theirs, it.metric)
+            };
+            found_again.iter().find(same)
+        };
+        let pairs = found.iter().filter_map(|it| Some((it, again(it)?)));
+        let ratios: Vec<Pair> = pairs.map(pair).collect();
+        let drifts = drifts(one, other);
+        if ratios.is_empty() && drifts.is_empty() {
+            return Err(AgreementError::NothingInCommon);
         }
         Ok(Agreement { ratios, drifts })
     }
@@ -123,6 +116,25 @@ impl Agreement {
         }
         text
     }
+}
+
+fn drifts(one: &Results, other: &Results) -> Vec<Drift> {
+    let mut drifts = Vec::new();
+    for broker in &one.scenario.brokers {
+        for cell in one.scenario.groups.iter().flat_map(|group| one.cells(&group.name)) {
+            for &metric in Metric::of(&cell) {
+                let values = |results: &Results| -> Option<Vec<f64>> {
+                    let value = |run: &Run| metric.value(run.numbers.as_ref().ok()?);
+                    results.runs_of(&cell, &broker.name).into_iter().map(value).collect()
+                };
+                let (Some(before), Some(after)) = (values(one), values(other)) else { continue };
+                let Some(ratio) = Ratio::of_groups(&after, &before) else { continue };
+                let what = format!("{}, {}, {}", broker.name, cell.name(), metric.name());
+                drifts.push(Drift { what, ratio });
+            }
+        }
+    }
+    drifts
 }
 
 fn pair((one, other): (&Comparison, &Comparison)) -> Pair {

@@ -234,6 +234,9 @@ fn run_scenario(scenario: Scenario, args: &PlaceArgs, command: String) -> anyhow
     matrix.run(&mut say)?;
     let results = Results::read(&out)?;
     results.publish()?;
+    for verdict in results.document().verdicts() {
+        writeln!(std::io::stdout().lock(), "{verdict}")?;
+    }
     if out.parent() == Some(&root.join("results")) {
         index::write(&root.join("results"))?;
     }
@@ -291,7 +294,9 @@ fn places(
             None => PathBuf::new(),
         },
         kafka: if has(Kind::Kafka) { broker::install(target)? } else { PathBuf::new() },
-        data: data.map_or_else(|| target.join("bench-data"), Path::to_owned),
+        // Brokers run in directories of their own.
+        data: std::path::absolute(data.unwrap_or(&target.join("bench-data")))
+            .context("cannot find the directory for data")?,
     })
 }
 

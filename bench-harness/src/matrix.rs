@@ -21,6 +21,7 @@ mod events;
 mod store;
 mod contenders;
 mod plan;
+mod quiet;
 mod saturation;
 mod bare;
 mod idle;
@@ -61,13 +62,12 @@ pub use store::{Store, StoreError};
 
 use contenders::Contenders;
 use plan::Turn;
+use quiet::settle;
 
 /// How long the disk's flush latency is measured for the host's facts.
 const FLUSH_TIME: Duration = Duration::from_millis(1500);
 /// How often brokers are looked at.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
-/// Between runs, so that one does not work on in the next: topics are deleted behind the answer.
-const PAUSE: Duration = Duration::from_millis(300);
 
 /// What to run, and where.
 #[derive(Clone, Debug)]
@@ -283,9 +283,10 @@ impl Matrix {
         let Turn { cell, broker: index, .. } = turn;
         let peak = self.peak(bench, contenders, cell, say)?;
         let promise = cell.durability.of(index);
+        contenders.ready(index, say)?;
+        let was_quiet = settle(&contenders.pids());
         let broker = contenders.ready(index, say)?;
         let settings = cell.settings(&broker.address, &bench.placement.client, promise, peak)?;
-        settle();
         let is_known = broker.pid.is_some();
         let sampler = bench.sampler(broker);
         let live = std::sync::Arc::new(Live::new());
@@ -303,7 +304,10 @@ impl Matrix {
         let outcome = outcome
             .map_err(|source| MatrixError::Run { what: "the run", source: Box::new(source) })?;
         let trace = Trace { outcome, samples };
-        let numbers = trace.numbers(promise, bench.facts, is_known, happened);
+        let mut numbers = trace.numbers(promise, bench.facts, is_known, happened);
+        if !was_quiet {
+            numbers.notes.insert("a broker was not idle yet when the run began".to_owned(), 1);
+        }
         if cell.has_kill() {
             contenders.end(index)?;
         }
@@ -345,9 +349,10 @@ impl Matrix {
                 if bench.store.has(&file) {
                     continue;
                 }
+                let pids = contenders.pids();
                 let measured = contenders
                     .ready(index, say)
-                    .and_then(|broker| bare::measure(bench, broker, bare, &name));
+                    .and_then(|broker| bare::measure(bench, broker, &pids, bare, &name));
                 if let Ok(numbers) = &measured {
                     say(&format!("{}: {}", spec.name, numbers.summary()));
                 }
@@ -379,12 +384,6 @@ fn placement_file(layout: Layout) -> String {
 
 fn broker_file(name: &str, layout: Layout) -> String {
     format!("broker-{}-{}.json", file_name(name), layout.name())
-}
-
-/// Lets what was deleted go, and writes out what is dirty, whoever made it so.
-fn settle() {
-    std::thread::sleep(PAUSE);
-    nix::unistd::sync();
 }
 
 fn create(path: &std::path::Path) -> Result<(), MatrixError> {

@@ -138,6 +138,18 @@ impl Document {
         self.blocks.push(Block::Verdict { is_good, text: text.into() });
     }
 
+    /// What must not be missed, in order.
+    pub fn verdicts(&self) -> impl Iterator<Item = &str> {
+        self.blocks.iter().filter_map(|block| match block {
+            Block::Verdict { text, .. } => Some(text.as_str()),
+            Block::Heading(_)
+            | Block::Text(_)
+            | Block::Table(_)
+            | Block::Code(_)
+            | Block::Figures { .. } => None,
+        })
+    }
+
     pub fn table(&mut self, table: Table) {
         self.blocks.push(Block::Table(table));
     }

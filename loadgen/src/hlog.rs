@@ -35,6 +35,20 @@ pub fn write(
     write_log(out, clock.name(), clock.meaning(), began_at, timed)
 }
 
+/// Histograms that were measured one after the other, each an interval of its own: so long each,
+/// from when the first began.
+pub fn write_each<'a>(
+    out: &mut impl io::Write,
+    name: &str,
+    meaning: &str,
+    began_at: SystemTime,
+    duration: Duration,
+    histograms: impl Iterator<Item = &'a Histogram>,
+) -> Result<(), HlogError> {
+    let timed = (0..).zip(histograms).map(|(index, it)| (duration * index, duration, it));
+    write_log(out, name, meaning, began_at, timed)
+}
+
 /// One histogram as a log of one interval.
 pub fn write_one(
     out: &mut impl io::Write,

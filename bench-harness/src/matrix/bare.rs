@@ -15,7 +15,8 @@ use loadgen::settings::{Acks, Load};
 use serde::{Deserialize, Serialize};
 
 use super::cell::{Cell, CellLoad};
-use super::{Bench, MatrixError, create, settle};
+use super::quiet::settle;
+use super::{Bench, MatrixError, create};
 use crate::broker::Broker;
 use crate::host;
 use crate::scenario::{Bare, BatchShape, Durability, Layout, Promise};
@@ -65,9 +66,11 @@ pub(super) fn p50(summary: &Summary) -> f64 {
     summary.p50.map_or(f64::NAN, |it| it as f64)
 }
 
+/// `pids` are all brokers that are up.
 pub(super) fn measure(
     bench: &Bench<'_>,
     broker: &Broker,
+    pids: &[u32],
     bare: Bare,
     name: &str,
 ) -> Result<BareNumbers, MatrixError> {
@@ -97,7 +100,7 @@ pub(super) fn measure(
     let broker_processor = bench.placement.broker.first().copied();
     let client_processor = client.first().copied();
     for _ in 0..bare.turns {
-        settle();
+        settle(pids);
         let latency = host::flush(&bench.places.data, bare.duration.0, broker_processor)?;
         writes.add(&latency.histogram).expect("it grows with its values");
         let sampler = bench.sampler(broker);

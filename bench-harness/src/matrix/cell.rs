@@ -142,6 +142,15 @@ impl Cell {
         matches!(self.load, CellLoad::Open { .. })
     }
 
+    /// Whether something changes in the course of its runs.
+    pub fn is_timed(&self) -> bool {
+        let is_shaped = match &self.load {
+            CellLoad::Closed { .. } => false,
+            CellLoad::Open { profile, .. } => profile != "steady" && profile != "poisson",
+        };
+        is_shaped || !self.events.is_empty() || !self.readers.is_empty()
+    }
+
     /// Whether a broker is killed in it.
     pub fn has_kill(&self) -> bool {
         self.events.iter().any(|event| event.what == Happening::Kill)

@@ -66,6 +66,11 @@ impl<'a> Contenders<'a> {
         Ok(self.running[index].as_mut().expect("it was started"))
     }
 
+    /// The processes that are up and known.
+    pub(super) fn pids(&self) -> Vec<u32> {
+        self.running.iter().flatten().filter_map(|broker| broker.pid).collect()
+    }
+
     /// Ends a broker that is not as it was any more.
     pub(super) fn end(&mut self, index: usize) -> Result<(), MatrixError> {
         match self.running[index].take() {

@@ -1,9 +1,13 @@
 //! What there is of a matrix in its folder: all of it, or as much as has been run.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use loadgen::hlog::{self, HlogError};
+use loadgen::measure::{Clock, Histogram};
+use loadgen::outcome::Outcome;
+use serde::{Deserialize, Serialize};
 use tuning::Facts;
 
 use super::bare::BareNumbers;
@@ -18,8 +22,11 @@ use crate::placement::Placement;
 use crate::scenario::{Layout, Scenario, ScenarioError};
 use crate::units::file_name;
 
+/// Every number of every run, in the folder.
+const PUBLISHED: &str = "results.json";
+
 /// All results.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Results {
     pub scenario: Scenario,
     pub commit: String,
@@ -32,14 +39,14 @@ pub struct Results {
     pub runs: Vec<Run>,
     /// Runs that are not there, by their cells' names: cell, broker, how many.
     pub not_run: Vec<(String, String, u32)>,
-    #[serde(skip)]
+    /// Of the host.
     pub facts: Facts,
     #[serde(skip)]
     folder: PathBuf,
 }
 
 /// What there is of one broker besides cells.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct BrokerResults {
     pub name: String,
     /// By layout.
@@ -62,9 +69,13 @@ pub enum ResultsError {
 }
 
 impl Results {
-    /// Reads a folder.
+    /// Reads a folder: its runs, or where those were not kept, what was published of them. Pictures
+    /// of what happened in the course of a run need the runs.
     pub fn read(folder: &Path) -> Result<Results, ResultsError> {
         let (store, text) = Store::read(folder)?;
+        if let Some(published) = store.get::<Results>(PUBLISHED)?.filter(|_| !store.has_runs()) {
+            return Ok(Results { folder: folder.to_owned(), ..published });
+        }
         let scenario = Scenario::parse(&folder.join("scenario.toml"), &text)?;
         let origin: Option<Origin> = store.get("matrix.json")?;
         let not_begun = || ResultsError::NotBegun { folder: folder.to_owned() };
@@ -100,6 +111,14 @@ impl Results {
             scenario,
             folder: folder.to_owned(),
         })
+    }
+
+    /// Of all repetitions of a cell the one whose p99 is in the middle.
+    pub fn shown_run(&self, cell: &Cell, broker: &str) -> Option<&Run> {
+        let mut runs = self.runs_of(cell, broker);
+        runs.retain(|run| run.numbers.is_ok());
+        runs.sort_by_key(|run| run.numbers.as_ref().ok().and_then(|it| it.summary().p99));
+        runs.get(runs.len() / 2).copied()
     }
 
     /// Everything that was seen of a run; none if it failed.
@@ -163,8 +182,8 @@ pub enum PublishError {
     Write { path: PathBuf, source: std::io::Error },
     #[error("cannot write the numbers: {0}")]
     Json(#[from] serde_json::Error),
-    #[error(transparent)]
-    Folder(#[from] loadgen::folder::FolderError),
+    #[error("cannot write {path}")]
+    Hlog { path: PathBuf, source: HlogError },
 }
 
 impl Results {
@@ -179,19 +198,60 @@ impl Results {
         document
             .write(&self.folder)
             .map_err(|(path, source)| PublishError::Write { path, source })?;
-        put("host.json", serde_json::to_string_pretty(&self.facts)?)?;
-        put("results.json", serde_json::to_string(self)?)?;
+        put(PUBLISHED, serde_json::to_string(self)?)?;
         put("comparisons.json", serde_json::to_string_pretty(&self.comparisons())?)?;
+        self.write_histograms()?;
+        Ok(())
+    }
+
+    /// One log for each open cell, broker and clock, with an interval for each repetition; and of
+    /// what changes in the course of a run, one repetition interval by interval.
+    fn write_histograms(&self) -> Result<(), PublishError> {
         let folder = self.folder.join("histograms");
         fs::create_dir_all(&folder)
             .map_err(|source| PublishError::Write { path: folder.clone(), source })?;
-        // Of closed loops, times say nothing about waiting.
-        for run in self.runs.iter().filter(|run| run.cell.is_open()) {
-            let Some(trace) = self.trace(run) else { continue };
-            let name = [run.cell.name(), run.broker.clone(), (run.repetition + 1).to_string()];
-            let prefix = format!("{}-", file_name(&name.join(" ")));
-            loadgen::folder::write_hlogs(&folder, &prefix, &trace.outcome)?;
+        for cell in Cell::all(&self.scenario).iter().filter(|cell| cell.is_open()) {
+            for broker in self.scenario.brokers_of(&cell.group) {
+                let broker = &self.scenario.brokers[broker].name;
+                let runs = self.runs_of(cell, broker);
+                let traces = runs.iter().filter_map(|run| self.trace(run));
+                let outcomes: Vec<Outcome> = traces.map(|trace| trace.outcome).collect();
+                let Some(first) = outcomes.first() else { continue };
+                let name = file_name(&[cell.name(), broker.clone()].join(" "));
+                for clock in [Clock::Response, Clock::Service, Clock::SendLag, Clock::EndToEnd] {
+                    let totals: Vec<Histogram> =
+                        outcomes.iter().map(|it| it.measurements.total(clock)).collect();
+                    if totals.iter().all(|total| total.is_empty()) {
+                        continue;
+                    }
+                    let path = folder.join(format!("{name}-{}.hlog", clock.name()));
+                    let (meaning, length) = (clock.meaning(), first.measured());
+                    write_log(&path, |out| {
+                        let totals = totals.iter();
+                        hlog::write_each(out, clock.name(), meaning, first.began_at, length, totals)
+                    })?;
+                }
+                let Some(shown) = self.shown_run(cell, broker).filter(|_| cell.is_timed()) else {
+                    continue;
+                };
+                let Some(trace) = self.trace(shown) else { continue };
+                let (outcome, clock) = (&trace.outcome, trace.outcome.headline());
+                let path = folder.join(format!("{name}-{}-by-interval.hlog", clock.name()));
+                write_log(&path, |out| {
+                    hlog::write(out, &outcome.measurements, clock, outcome.began_at)
+                })?;
+            }
         }
         Ok(())
     }
+}
+
+fn write_log(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> Result<(), HlogError>,
+) -> Result<(), PublishError> {
+    let failed = |source| PublishError::Write { path: path.to_owned(), source };
+    let mut file = BufWriter::new(File::create(path).map_err(failed)?);
+    write(&mut file).map_err(|source| PublishError::Hlog { path: path.to_owned(), source })?;
+    file.flush().map_err(failed)
 }

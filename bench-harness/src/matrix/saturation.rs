@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cell::Cell;
 use super::contenders::Contenders;
+use super::quiet::settle;
 use super::store::run_name;
-use super::{Bench, MatrixError, settle};
+use super::{Bench, MatrixError};
 use crate::units::{Rate, count_text, median_min_max};
 
 /// The median of so many measurements counts.
@@ -47,6 +48,8 @@ pub(super) fn of(
     let found = match bench.store.get::<Found>(&file)? {
         Some(found) => found,
         None => {
+            contenders.ready(index, say)?;
+            let pids = contenders.pids();
             let broker = contenders.ready(index, say)?;
             let client = &bench.placement.client;
             let mut settings = cell.settings(&broker.address, client, promise, Rate(1.0))?;
@@ -57,7 +60,7 @@ pub(super) fn of(
             open.base = Base::Auto { share: 1.0 };
             let mut found = Found { records_per_s: Vec::new(), client_bound: Vec::new() };
             for _ in 0..TIMES {
-                settle();
+                settle(&pids);
                 let failed = |source| MatrixError::Run {
                     what: "measuring what the broker takes",
                     source: Box::new(source),

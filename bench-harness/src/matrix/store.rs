@@ -26,6 +26,8 @@ pub enum StoreError {
     Write { path: PathBuf, source: io::Error },
     #[error("cannot read {path}")]
     Read { path: PathBuf, source: io::Error },
+    #[error("cannot put {path} into words")]
+    Encode { path: PathBuf, source: serde_json::Error },
     #[error("{path} is not what was written there")]
     Damaged { path: PathBuf, source: serde_json::Error },
     #[error(
@@ -78,7 +80,7 @@ impl Store {
     pub fn put(&self, name: &str, value: &impl Serialize) -> Result<(), StoreError> {
         let path = self.path(name);
         let text = serde_json::to_string(value)
-            .map_err(|source| StoreError::Damaged { path: path.clone(), source })?;
+            .map_err(|source| StoreError::Encode { path: path.clone(), source })?;
         self.put_text(&path, &text)
     }
 
@@ -92,6 +94,12 @@ impl Store {
         };
         let value = serde_json::from_str(&text);
         value.map(Some).map_err(|source| StoreError::Damaged { path, source })
+    }
+
+    /// Whether the runs themselves are there.
+    pub fn has_runs(&self) -> bool {
+        let entries = fs::read_dir(self.path(RUNS));
+        entries.is_ok_and(|mut entries| entries.next().is_some())
     }
 
     pub fn has(&self, name: &str) -> bool {

@@ -69,6 +69,22 @@ pub fn window_width(outcome: &Outcome, rate_per_s: f64) -> usize {
     usize::try_from(width).expect("a part of a list in memory")
 }
 
+/// More points than this along a picture cannot be told apart.
+const POINTS_MAX: usize = 240;
+
+/// The same curve in no more points than a picture can show, each the mean of its neighbours; what
+/// has none stays a gap.
+pub fn thinned(curve: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
+    let width = curve.len().div_ceil(POINTS_MAX).max(1);
+    let mean = |points: &[(f64, f64)]| {
+        let told = points.iter().filter(|(_, y)| y.is_finite());
+        let (sum, count) = told.fold((0.0, 0.0), |(sum, count), (_, y)| (sum + y, count + 1.0));
+        let middle = f64::midpoint(points[0].0, points[points.len() - 1].0);
+        (middle, if count == 0.0 { f64::NAN } else { sum / count })
+    };
+    if width == 1 { curve } else { curve.chunks(width).map(mean).collect() }
+}
+
 /// Something counted over time, per second: points of seconds, at the middle of the interval.
 pub fn rate(outcome: &Outcome, count: impl Fn(&Tally) -> u64) -> Vec<(f64, f64)> {
     let interval_s = outcome.measurements.interval().as_secs_f64();

@@ -99,3 +99,15 @@ fn a_page_needs_nothing_from_outside_and_closes_what_it_opens() {
         assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}");
     }
 }
+
+#[test]
+fn a_long_curve_is_shown_by_means_and_keeps_its_gaps() {
+    let few = vec![(0.0, 1.0), (1.0, f64::NAN)];
+    assert_eq!(curves::thinned(few).len(), 2);
+    let many: Vec<(f64, f64)> = (0..480)
+        .map(|n| (f64::from(n), if (100..104).contains(&n) { f64::NAN } else { f64::from(n % 2) }))
+        .collect();
+    let thin = curves::thinned(many);
+    assert_eq!((thin.len(), thin[0]), (240, (0.5, 0.5)));
+    assert_eq!(thin.iter().filter(|(_, y)| y.is_nan()).count(), 2);
+}

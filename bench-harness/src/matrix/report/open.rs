@@ -25,7 +25,7 @@ pub(super) fn put(document: &mut Document, part: &Part<'_>, load: &Open) {
         load.linger,
         common::capitalised(&part.conditions()),
     ));
-    if part.cells.iter().any(is_timed) {
+    if part.cells.iter().any(MatrixCell::is_timed) {
         timeline::put(document, part);
     }
     if has_stick(part) {
@@ -33,15 +33,6 @@ pub(super) fn put(document: &mut Document, part: &Part<'_>, load: &Open) {
     }
     put_curves(document, part);
     put_table(document, part);
-}
-
-/// Whether something changes in the course of its runs.
-fn is_timed(cell: &MatrixCell) -> bool {
-    let is_shaped = match &cell.load {
-        CellLoad::Closed { .. } => false,
-        CellLoad::Open { profile, .. } => profile != "steady" && profile != "poisson",
-    };
-    is_shaped || !cell.events.is_empty() || !cell.readers.is_empty()
 }
 
 /// Whether the same is done at several rates.
@@ -195,7 +186,7 @@ fn put_curves(document: &mut Document, part: &Part<'_>) {
 }
 
 fn put_table(document: &mut Document, part: &Part<'_>) {
-    let is_shaped = part.cells.iter().any(is_timed);
+    let is_shaped = part.cells.iter().any(MatrixCell::is_timed);
     let mut head = vec![
         "highest rate",
         "samples",

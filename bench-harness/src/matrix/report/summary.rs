@@ -9,7 +9,7 @@ use super::super::results::Results;
 use super::super::run::{FlushProof, Numbers, Run};
 use super::{capitalised, verdict_of};
 use crate::report::Document;
-use crate::units::{count_text, grouped, percent_text, three_digits, time_text};
+use crate::units::{count_text, grouped, percent_text, time_text};
 
 pub(super) fn put(document: &mut Document, results: &Results, comparisons: &[Comparison]) {
     put_kept(document, results);
@@ -92,16 +92,17 @@ fn against_text(theirs: &str, comparisons: &[&Comparison]) -> Option<String> {
         Metric::Recovery,
     ];
     let parts = metrics.into_iter().filter_map(|metric| {
-        let of: Vec<&Finding> =
-            comparisons.iter().filter(|it| it.metric == metric).map(|it| &it.finding).collect();
-        let count = |is: fn(&Finding) -> bool| of.iter().filter(|it| is(it)).count();
+        let of: Vec<&Comparison> =
+            comparisons.iter().filter(|it| it.metric == metric).copied().collect();
+        let count = |is: fn(&Finding) -> bool| of.iter().filter(|it| is(&it.finding)).count();
         let better = count(|it| matches!(it, Finding::Better { .. } | Finding::AtLeast { .. }));
         let worse = count(|it| matches!(it, Finding::Worse { .. }));
         let undecided = count(|it| matches!(it, Finding::Undecided { .. }));
         let not_counted = count(|it| matches!(it, Finding::NotCounted { .. }));
-        let ratios = || of.iter().filter_map(|it| it.ratio()).map(|it| it.value);
-        let (low, high) = ratios()
-            .fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
+        let least =
+            of.iter().filter_map(ratio_of).min_by(|(one, _), (other, _)| one.total_cmp(other));
+        let most =
+            of.iter().filter_map(ratio_of).max_by(|(one, _), (other, _)| one.total_cmp(other));
         if of.is_empty() {
             return None;
         }
@@ -113,13 +114,17 @@ fn against_text(theirs: &str, comparisons: &[&Comparison]) -> Option<String> {
                 let _ = write!(text, ", {what} in {count}");
             }
         }
-        if low <= high {
-            let _ = write!(text, " (from {}× to {}×)", three_digits(low), three_digits(high));
+        if let (Some((_, least)), Some((_, most))) = (least, most) {
+            let _ = write!(text, ", from {} to {}", least.finding.text(), most.finding.text());
         }
         Some(text)
     });
     let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| format!("{ours} against {theirs}: {}.", parts.join("; ")))
+}
+
+fn ratio_of<'a>(comparison: &&'a Comparison) -> Option<(f64, &'a Comparison)> {
+    Some((comparison.finding.ratio()?.value, comparison))
 }
 
 /// Of one broker alone, what its schedules found.

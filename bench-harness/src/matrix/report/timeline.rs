@@ -4,7 +4,7 @@ use loadgen::measure::Tally;
 use loadgen::outcome::Outcome;
 use loadgen::settings::Load;
 
-use super::{Part, numbers_of};
+use super::Part;
 use crate::matrix::Cell as MatrixCell;
 use crate::matrix::run::{Numbers, Run, Trace};
 use crate::plot::{
@@ -112,12 +112,9 @@ pub(super) fn put(document: &mut Document, part: &Part<'_>) {
     }
 }
 
-/// Of all repetitions the one whose p99 is in the middle.
+/// One run of a cell on a broker that stands for all.
 fn shown<'a>(part: &Part<'a>, cell: &MatrixCell, broker: usize, name: String) -> Option<Shown<'a>> {
-    let mut runs = part.runs(cell, broker);
-    runs.retain(|run| run.numbers.is_ok());
-    runs.sort_by_key(|run| numbers_of(&[*run]).first().and_then(|it| it.summary().p99));
-    let run = *runs.get(runs.len() / 2)?;
+    let run = part.results.shown_run(cell, part.broker(broker))?;
     let numbers = run.numbers.as_ref().ok()?;
     Some(Shown { name, run, numbers, trace: part.results.trace(run)? })
 }
@@ -159,7 +156,7 @@ fn put_row(document: &mut Document, shown: &[Shown<'_>], cell: &str) {
 fn put_panels(document: &mut Document, shown: &[Shown<'_>], time: &Axis, width: f64) {
     let columns = shown.len().clamp(1, 3);
     for panel in PANELS {
-        let drawn: Vec<Vec<Line>> = shown.iter().map(|it| (panel.lines)(it, time)).collect();
+        let drawn: Vec<Vec<Line>> = shown.iter().map(|it| thin((panel.lines)(it, time))).collect();
         let (low, high) = curves::range(drawn.iter().flatten().map(|line| &line.points));
         if high < low {
             continue;
@@ -267,6 +264,11 @@ const PANELS: [SmallPanel; 4] = [
     },
 ];
 
+fn thin(lines: Vec<Line>) -> Vec<Line> {
+    let thin = |line: Line| Line { points: curves::thinned(line.points), ..line };
+    lines.into_iter().map(thin).collect()
+}
+
 fn mega(curve: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
     curve.into_iter().map(|(at, value)| (at, value / 1e6)).collect()
 }
@@ -294,7 +296,7 @@ fn heat_maps(shown: &[Shown<'_>], time: &Axis, width: f64) -> Vec<Picture> {
     });
     let (low, high) = if low <= high { (low, high) } else { (0.1, 10.0) };
     let y = Axis::log("latency, log scale", low.max(1e-3), high, curves::time_short);
-    let rates: Vec<Vec<Line>> = shown.iter().map(rate_lines).collect();
+    let rates: Vec<Vec<Line>> = shown.iter().map(|it| thin(rate_lines(it))).collect();
     let (_, highest) = curves::range(rates.iter().flatten().map(|line| &line.points));
     let panel_y = Axis::linear("records/s", 0.0, highest, curves::count_short);
     let maps = shown.iter().zip(columns).zip(rates).map(|((it, columns), lines)| {
@@ -363,7 +365,7 @@ fn rate_lines(shown: &Shown<'_>) -> Vec<Line> {
 }
 
 fn charts(shown: &[Shown<'_>], time: &Axis, width: f64) -> Vec<Picture> {
-    let drawn: Vec<Vec<Line>> = shown.iter().map(sum_lines).collect();
+    let drawn: Vec<Vec<Line>> = shown.iter().map(|it| thin(sum_lines(it))).collect();
     let (_, highest) = curves::range(drawn.iter().flatten().map(|line| &line.points));
     let y = Axis::linear("records", 0.0, highest.max(10.0), curves::count_short);
     let charts = shown.iter().zip(drawn).map(|(it, lines)| {
@@ -405,9 +407,9 @@ fn strip(shown: &Shown<'_>, time: &Axis, width: f64) -> Picture {
     let processors = samples.processor_curves(from_ns, to_ns);
     let mut bands: Vec<StripBand> = processors
         .into_iter()
-        .map(|curves| StripBand {
-            name: format!("processor {}", curves.processor),
-            areas: vec![curves.user, curves.kernel, curves.steal],
+        .map(|of| StripBand {
+            name: format!("processor {}", of.processor),
+            areas: [of.user, of.kernel, of.steal].map(curves::thinned).into(),
         })
         .collect();
     let generator = curves::rate(outcome, |it| it.cpu_ns).into_iter();
@@ -415,7 +417,8 @@ fn strip(shown: &Shown<'_>, time: &Axis, width: f64) -> Picture {
     let broker = samples.cpu_curve(from_ns, to_ns);
     for (name, curve) in [("broker", broker), ("generator", generator.collect())] {
         if curve.iter().any(|(_, share)| 0.0 < *share) {
-            bands.push(StripBand { name: name.to_owned(), areas: vec![curve] });
+            let areas = vec![curves::thinned(curve)];
+            bands.push(StripBand { name: name.to_owned(), areas });
         }
     }
     Strip {
