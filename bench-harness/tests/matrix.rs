@@ -106,10 +106,14 @@ fn a_matrix_is_run_once_however_often_it_is_started() {
     let results = Results::read(&out).unwrap();
     assert!(results.is_sound(), "{:?}", results.runs);
     let comparisons = results.comparisons();
+    let p50 = comparisons.iter().find(|it| it.metric == Metric::P50).unwrap();
+    // Unless the host is so busy that the generator was late with the slow one.
+    if let Some(ratio) = p50.finding.ratio() {
+        assert!(1.0 < ratio.value, "two of three records wait for up to 40 ms: {p50:?}");
+        assert!(!matches!(p50.finding, Finding::Worse { .. }), "{p50:?}");
+    }
     let p99 = comparisons.iter().find(|it| it.metric == Metric::P99).unwrap();
-    let ratio = p99.finding.ratio().unwrap();
-    assert!(2.0 < ratio.value, "a stall of 40 ms is a p99 of nearly that: {p99:?}");
-    assert!(matches!(p99.finding, Finding::Better { .. } | Finding::AtLeast { .. }), "{p99:?}");
+    assert!(p99.finding.ratio().is_none(), "250 records have no p99: {p99:?}");
     results.publish().unwrap();
 
     // It agrees with itself, and refuses what is of another host.
