@@ -73,7 +73,9 @@ impl Results {
     /// of what happened in the course of a run need the runs.
     pub fn read(folder: &Path) -> Result<Results, ResultsError> {
         let (store, text) = Store::read(folder)?;
-        if let Some(published) = store.get::<Results>(PUBLISHED)?.filter(|_| !store.has_runs()) {
+        if !store.has_runs()
+            && let Some(published) = store.get::<Results>(PUBLISHED)?
+        {
             return Ok(Results { folder: folder.to_owned(), ..published });
         }
         let scenario = Scenario::parse(&folder.join("scenario.toml"), &text)?;
