@@ -215,6 +215,12 @@ impl Broker {
         })
     }
 
+    /// The last words of a broker of ours that has ended by itself; none while it runs.
+    pub fn ended(&mut self) -> Option<String> {
+        let process = self.process.as_mut()?;
+        (!process.is_running()).then(|| last_words(process.log()))
+    }
+
     /// Kills its process, which is not asked, and starts it again on what it has left; returns when
     /// it serves again.
     pub fn kill_and_restart(&mut self) -> Result<(), BrokerError> {

@@ -109,6 +109,10 @@ impl Process {
         self.child.id()
     }
 
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Where what it prints goes.
     pub fn log(&self) -> &Path {
         &self.log

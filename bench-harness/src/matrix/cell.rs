@@ -99,12 +99,12 @@ impl Cell {
         format!("{}: {}", self.group, parts.join(", "))
     }
 
-    /// What tells it from the other cells of its group; everything if there are none.
+    /// What tells it from these other cells.
     pub fn short_name(&self, group: &[&Cell]) -> String {
         let all: Vec<_> = group.iter().map(|cell| cell.parts()).collect();
         let parts = self.parts().into_iter().enumerate();
         let varying = parts.filter(|(index, part)| {
-            !part.is_empty() && (all.len() < 2 || all.iter().any(|other| other[*index] != *part))
+            !part.is_empty() && all.iter().any(|other| other[*index] != *part)
         });
         varying.map(|(_, part)| part).collect::<Vec<_>>().join(", ")
     }

@@ -22,6 +22,9 @@ pub struct BrokerFacts {
     pub started_in_s: Vec<f64>,
     /// Whether its process could be looked at.
     pub is_known: bool,
+    /// Its last words, each time that it ended by itself.
+    #[serde(default)]
+    pub ended: Vec<String>,
 }
 
 pub(super) struct Contenders<'a> {
@@ -50,6 +53,11 @@ impl<'a> Contenders<'a> {
         index: usize,
         say: &mut dyn FnMut(&str),
     ) -> Result<&mut Broker, MatrixError> {
+        if let Some(last_words) = self.running[index].as_mut().and_then(Broker::ended) {
+            say(&format!("{} has ended by itself:\n{last_words}", self.specs[index].name));
+            self.facts[index].ended.push(last_words);
+            self.running[index] = None;
+        }
         if self.running[index].is_none() {
             let spec = &self.specs[index];
             let broker = Broker::start(spec, &self.placement.broker, self.places)?;
@@ -86,10 +94,19 @@ impl<'a> Contenders<'a> {
     }
 }
 
-/// Load that nobody looks at, in small and in large batches, so that a virtual machine has compiled
-/// what it will be measured with.
+/// Load that nobody looks at, in small and in large batches in turns, so that a virtual machine has
+/// compiled what it will be measured with. Each turn has a topic of its own, so that the disk does
+/// not fill.
 fn warm_up(broker: &Broker, placement: &Placement, duration: Span) -> Result<(), MatrixError> {
-    for batch in [BatchShape::Records(1), BatchShape::Size(Size(64 << 10))] {
+    const TURN_MAX: Duration = Duration::from_secs(5);
+    let shapes = [BatchShape::Records(1), BatchShape::Size(Size(64 << 10))];
+    let mut left = duration.0;
+    for batch in shapes.into_iter().cycle() {
+        if left.is_zero() {
+            return Ok(());
+        }
+        let turn = left.min(TURN_MAX);
+        left -= turn;
         let cell = Cell {
             group: "warm-up".to_owned(),
             layout: Layout::Pinned,
@@ -102,7 +119,7 @@ fn warm_up(broker: &Broker, placement: &Placement, duration: Span) -> Result<(),
             readers: Vec::new(),
             events: Vec::new(),
             warm_up: Span(Duration::ZERO),
-            duration: Span(duration.0 / 2),
+            duration: Span(turn),
             interval: Span(Duration::from_millis(100)),
         };
         let client = &placement.client;

@@ -81,10 +81,12 @@ impl Recovery {
             }
             let before_ns = before.value_at_quantile(0.99) as f64;
             let limit_ns = (before_ns * P99_FACTOR).max(worst_before_ns as f64);
+            // Of what was never answered nobody waits any more.
+            let waiting = backlog - outcome.counts.unknown.cast_signed();
             let waiting_max = (tally.offered as f64 / window_s * limit_ns / 1e9).max(1.0);
             // A window in which nothing was meant to be sent says nothing about latency.
             let is_calm =
-                !times.is_empty() && p99_ns as f64 <= limit_ns && backlog as f64 <= waiting_max;
+                !times.is_empty() && p99_ns as f64 <= limit_ns && waiting as f64 <= waiting_max;
             match is_calm {
                 true if calm_windows == 0 => (calm_windows, calm_from_s) = (1, from_s),
                 true => calm_windows += 1,

@@ -82,8 +82,11 @@ impl<'a> Part<'a> {
 
     fn name(&self, cell: &MatrixCell) -> String {
         let all: Vec<&MatrixCell> = self.cells.iter().collect();
-        let name = cell.short_name(&all);
-        if name.is_empty() { cell.group.clone() } else { name }
+        match all.as_slice() {
+            // What it is stands above it.
+            [_] => self.group.name.replace('-', " "),
+            _ => cell.short_name(&all),
+        }
     }
 
     /// What all of its cells have in common, in words.

@@ -157,6 +157,8 @@ fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResult
     let mut results = BrokerResults { name: name.to_owned(), ..BrokerResults::default() };
     for layout in [Layout::Pinned, Layout::Shared] {
         let facts: Option<BrokerFacts> = store.get(&broker_file(name, layout))?;
+        let ended = facts.iter().flat_map(|it| &it.ended);
+        results.errors.extend(ended.map(|words| format!("it ended by itself: {words}")));
         results.facts.extend(facts.map(|it| (layout, it)));
     }
     for repetition in 0..scenario.bare.map_or(0, |_| scenario.repetitions) {

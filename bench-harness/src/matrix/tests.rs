@@ -415,7 +415,11 @@ mod recovering {
     #[test]
     fn after_a_kill_the_first_acknowledgement_counts() {
         let kill = Happened { what: Happening::Kill, at_s: 0.5, served_s: Some(0.6), error: None };
-        let recovery = Recovery::of(&slow(500, 900), &[kill]).unwrap();
+        let mut outcome = slow(500, 900);
+        // A few were on their way and never answered.
+        outcome.counts.unknown = 40;
+        outcome.measurements.count(500 * MS, |tally| tally.offered += 40);
+        let recovery = Recovery::of(&outcome, &[kill]).unwrap();
         let first_ack_s = recovery.first_ack_s.unwrap();
         assert!((0.4..=0.42).contains(&first_ack_s), "{recovery:?}");
         let took_s = recovery.took_s.unwrap();

@@ -68,9 +68,9 @@ impl Samples {
         })
     }
 
-    /// What the process has in memory, in bytes.
+    /// What the process has in memory, in bytes; nothing once it has ended.
     pub fn resident_curve(&self, from_ns: u64, to_ns: u64) -> Vec<(f64, f64)> {
-        self.level(from_ns, to_ns, |it| Some(it.resident_bytes))
+        self.level(from_ns, to_ns, |it| Some(it.resident_bytes).filter(|bytes| 0 < *bytes))
     }
 
     /// What the kernel counts for the process's control group, in bytes; empty without one.
