@@ -19,7 +19,7 @@ pub enum Metric {
     P50,
     P99,
     P99_9,
-    Recovery,
+    FirstAck,
 }
 
 impl Metric {
@@ -30,7 +30,7 @@ impl Metric {
             Metric::P50 => "p50",
             Metric::P99 => "p99",
             Metric::P99_9 => "p99.9",
-            Metric::Recovery => "time to recover",
+            Metric::FirstAck => "first acknowledgement after a kill",
         }
     }
 
@@ -39,7 +39,7 @@ impl Metric {
         match (cell.is_open(), cell.has_kill()) {
             (false, _) => &[Metric::Throughput, Metric::CpuPerGb],
             (true, false) => &[Metric::P50, Metric::P99, Metric::P99_9, Metric::CpuPerGb],
-            (true, true) => &[Metric::Recovery],
+            (true, true) => &[Metric::FirstAck],
         }
     }
 
@@ -61,7 +61,7 @@ impl Metric {
             Metric::P50 => nanos(summary.p50),
             Metric::P99 => nanos(summary.p99),
             Metric::P99_9 => nanos(summary.p99_9),
-            Metric::Recovery => numbers.recovery?.first_ack_s,
+            Metric::FirstAck => numbers.recovery?.first_ack_s,
         }
     }
 }
@@ -108,6 +108,15 @@ impl Finding {
             | Finding::Undecided { ratio }
             | Finding::AtLeast { ratio } => Some(*ratio),
             Finding::NotCounted { .. } => None,
+        }
+    }
+
+    /// Whether the first is better for sure.
+    pub fn is_better(&self) -> bool {
+        match self {
+            Finding::Better { .. } => true,
+            Finding::AtLeast { ratio } => ratio.side() == Some(Ordering::Greater),
+            Finding::Worse { .. } | Finding::Undecided { .. } | Finding::NotCounted { .. } => false,
         }
     }
 

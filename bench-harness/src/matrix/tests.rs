@@ -258,6 +258,7 @@ fn a_broker_is_better_or_worse_where_the_interval_says_so() {
         .collect();
     assert!(matches!(found[0], Finding::AtLeast { .. }));
     assert_eq!(found[0].text().chars().next(), Some('≥'));
+    assert!(found[0].is_better(), "at least a third better is better");
     assert_eq!(found[1].text(), "theirs client-bound");
 }
 

@@ -89,15 +89,19 @@ fn against_text(theirs: &str, comparisons: &[&Comparison]) -> Option<String> {
         Metric::P50,
         Metric::P99,
         Metric::P99_9,
-        Metric::Recovery,
+        Metric::FirstAck,
     ];
     let parts = metrics.into_iter().filter_map(|metric| {
         let of: Vec<&Comparison> =
             comparisons.iter().filter(|it| it.metric == metric).copied().collect();
         let count = |is: fn(&Finding) -> bool| of.iter().filter(|it| is(&it.finding)).count();
-        let better = count(|it| matches!(it, Finding::Better { .. } | Finding::AtLeast { .. }));
+        let better = count(Finding::is_better);
         let worse = count(|it| matches!(it, Finding::Worse { .. }));
-        let undecided = count(|it| matches!(it, Finding::Undecided { .. }));
+        let undecided = count(|it| match it {
+            Finding::Undecided { .. } => true,
+            Finding::AtLeast { .. } => !it.is_better(),
+            Finding::Better { .. } | Finding::Worse { .. } | Finding::NotCounted { .. } => false,
+        });
         let not_counted = count(|it| matches!(it, Finding::NotCounted { .. }));
         let least =
             of.iter().filter_map(ratio_of).min_by(|(one, _), (other, _)| one.total_cmp(other));
