@@ -24,6 +24,7 @@ mod membership;
 mod producers;
 mod progress;
 mod replica;
+mod retention;
 
 pub use membership::Membership;
 pub use producers::{Duplicate, ProducerStates, SequenceError, SnapshotError};
@@ -32,3 +33,4 @@ pub use replica::{
     Append, AppendRefused, Appended, Batch, ElectionError, EpochEnd, Isolation, ReadFrom,
     ReadRefused, Replica, WaitError,
 };
+pub use retention::{Enforced, Retention, RetentionError};

@@ -22,6 +22,7 @@ use storage::{
 use crate::membership::Membership;
 use crate::producers::{ProducerStates, SequenceError, SnapshotError};
 use crate::progress::Progress;
+use crate::retention::Retention;
 
 /// Batches that wait before those are looked for whose callers have given up.
 const PURGED_FROM: usize = 64;
@@ -178,6 +179,7 @@ pub struct Replica {
     progress: Watch<Progress>,
     state: RefCell<State>,
     busy_nanos: Cell<u64>,
+    pub(crate) retention: Cell<Retention>,
 }
 
 struct State {
@@ -242,7 +244,8 @@ impl Replica {
             log.set_applied_state(ears);
             let progress = Watch::new(progress_of(&log, &state));
             let (state, busy_nanos) = (RefCell::new(state), Cell::new(0));
-            Replica { log, node, batch_bytes_max, progress, state, busy_nanos }
+            let retention = Cell::new(Retention::EVERYTHING);
+            Replica { log, node, batch_bytes_max, progress, state, busy_nanos, retention }
         });
         replica.publish();
         Ok(replica)
@@ -341,6 +344,7 @@ impl Replica {
         if let Some(result) = self.check(state, batch) {
             return Some(result);
         }
+        self.log.roll_before(batch.header.max_timestamp);
         match self.log.admit(batch.bytes.len()) {
             Admission::Later => return None,
             Admission::Refused(refused) => {
@@ -543,23 +547,38 @@ impl Replica {
     /// Moves the log's start: no record below the offset is read any more. Not beyond what is
     /// committed. Returns the new start once it is flushed.
     pub async fn delete_records(self: &Rc<Self>, before: Offset) -> Result<Offset, AppendRefused> {
+        self.log.admitted_other().await?;
+        self.move_log_start(before).await
+    }
+
+    /// In the step in which the log has admitted an entry.
+    pub(crate) fn move_log_start(
+        self: &Rc<Self>,
+        before: Offset,
+    ) -> impl Future<Output = Result<Offset, AppendRefused>> + use<> {
+        let replica = self.clone();
         let partition = self.partition();
-        // The entry has no payload, but a place in a commit.
-        self.log.admitted(0).await?;
-        let leader_epoch = self.leader().ok_or(AppendRefused::NotLeading { partition })?;
-        let progress = self.progress();
-        let log_start = before.min(progress.high_watermark);
-        if log_start <= progress.log_start {
-            return Ok(progress.log_start);
+        let gone = AppendRefused::NotLeading { partition };
+        let Progress { high_watermark, log_start: known, .. } = self.progress();
+        let log_start = before.min(high_watermark);
+        let begun = match self.leader() {
+            None => Err(gone.clone()),
+            Some(_) if log_start <= known => Ok(known),
+            Some(leader_epoch) => {
+                self.log.append_other(leader_epoch, EntryKind::LogStart(log_start), &[]);
+                Ok(log_start)
+            }
+        };
+        async move {
+            let log_start = begun?;
+            let moved = replica.wait_for(|progress| {
+                let has_moved = log_start <= progress.log_start;
+                has_moved
+                    .then_some(Ok(progress.log_start))
+                    .or_else(|| (!progress.is_leading).then(|| Err(gone.clone())))
+            });
+            moved.await
         }
-        self.log.append_other(leader_epoch, EntryKind::LogStart(log_start), &[]);
-        let moved = self.wait_for(|progress| {
-            (log_start <= progress.log_start).then_some(Ok(progress.log_start)).or_else(|| {
-                let gone = AppendRefused::NotLeading { partition };
-                (!progress.is_leading).then_some(Err(gone))
-            })
-        });
-        moved.await
     }
 
     /// Forgets producers that have not written since `before` (`producer.id.expiration.ms`).

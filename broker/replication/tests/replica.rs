@@ -15,19 +15,23 @@ use model::{
     TopicId, TopicPartition,
 };
 use replication::{
-    AppendRefused, Appended, Batch, EpochEnd, Isolation, Membership, ReadFrom, ReadRefused,
-    Replica, SequenceError, WaitError,
+    AppendRefused, Appended, Batch, Enforced, EpochEnd, Isolation, Membership, ReadFrom,
+    ReadRefused, Replica, Retention, SequenceError, WaitError,
 };
 use runtime::Neighbours;
 use runtime::sim::{self, Disk, Fault, OperationKind, Simulation};
 use storage::{
-    AppendError, Durability, FlushMethod, LogOptions, ReadError, ReadOutcome, Store, StoreOptions,
-    Vote,
+    AppendError, Durability, FlushMethod, LogOptions, ReadError, ReadOutcome, SegmentAge, Store,
+    StoreOptions, Vote,
 };
 
 const NODE: NodeId = NodeId { broker: BrokerId(1), incarnation: 1 };
-const OPTIONS: LogOptions =
-    LogOptions { segment_bytes_max: 20_000, index_interval_bytes: 1000, is_alone: true };
+const OPTIONS: LogOptions = LogOptions {
+    segment_bytes_max: 20_000,
+    segment_age: SegmentAge::ANY,
+    index_interval_bytes: 1000,
+    is_alone: true,
+};
 const BATCH_BYTES_MAX: usize = 8 << 10;
 
 fn partition() -> TopicPartition {
@@ -278,6 +282,61 @@ fn deleted_records_are_not_read_also_after_a_restart() {
         let (_store, replica) = open().await;
         assert_eq!(replica.progress().log_start, Offset(4));
         assert_eq!(replica.delete_records(Offset(400)).await.unwrap(), Offset(10));
+    });
+}
+
+/// As Kafka's log cleaner of old segments has it, `UnifiedLog::deleteOldSegments`.
+#[test]
+fn what_is_too_old_or_too_much_leaves_the_log() {
+    sim::run(10, Disk::new(), || async {
+        let (store, replica) = open().await;
+        let at = |timestamp: i64| {
+            let mut builder = BatchBuilder::new();
+            let value = [1; 6000];
+            let timestamp = Timestamp(timestamp);
+            builder.push(&NewRecord { timestamp, key: None, value: Some(&value), headers: &[] });
+            let bytes = Bytes::from(builder.finish(ProducerStamp::NONE));
+            let rules = AppendRules::NONE;
+            let header = model::record_batch::validate_from_client(&bytes, rules).unwrap().header;
+            Batch { header, bytes }
+        };
+        let enforce = async |now| replica.enforce_retention(Timestamp(now)).await.unwrap();
+        let kept = |log_start: i64, due: i64| Enforced {
+            log_start: (0 <= log_start).then_some(Offset(log_start)),
+            due: (0 <= due).then_some(Timestamp(due)),
+        };
+        assert_eq!(enforce(i64::MAX).await, kept(-1, -1), "of an empty log");
+        // Three of them fill a segment.
+        for timestamp in [10, 30, 20, 40, 35, 50, 60] {
+            let appended = replica.append(at(timestamp)).await.unwrap();
+            flushed(&replica, appended).await;
+        }
+        assert_eq!(enforce(i64::MAX).await, kept(-1, -1), "everything is kept");
+
+        replica.set_retention(Retention { age_max_ms: Some(100), size_max_bytes: None });
+        assert_eq!(enforce(130).await, kept(-1, 130), "not yet older");
+        assert_eq!(enforce(131).await, kept(3, 150));
+        assert_eq!(enforce(131).await, kept(-1, 150));
+        let bytes = replica.log().size_bytes().await.unwrap();
+        replica.set_retention(Retention { age_max_ms: None, size_max_bytes: Some(bytes / 4 + 1) });
+        assert_eq!(enforce(131).await, kept(-1, -1), "too little would stay");
+        replica.set_retention(Retention { age_max_ms: None, size_max_bytes: Some(bytes / 4) });
+        assert_eq!(enforce(131).await, kept(6, -1));
+        // The segment that takes the appends goes as well, once all of it is too old.
+        replica.set_retention(Retention { age_max_ms: Some(100), size_max_bytes: None });
+        assert_eq!(enforce(160).await, kept(-1, 160));
+        assert_eq!(enforce(161).await, kept(7, -1));
+        assert_eq!(enforce(i64::MAX).await, kept(-1, -1));
+        assert_eq!(replica.progress().high_watermark, Offset(7));
+        store.checkpoint().await.unwrap();
+        assert_eq!(replica.log().size_bytes().await.unwrap(), 0);
+
+        let appended = replica.append(at(1)).await.unwrap();
+        assert_eq!(appended.base_offset, Offset(7));
+        flushed(&replica, appended).await;
+        assert!(0 < bytes_read(&replica, &read_from(7)));
+        replica.resign();
+        assert_eq!(enforce(i64::MAX).await, kept(-1, -1), "only a leader moves the start");
     });
 }
 

@@ -13,7 +13,7 @@ use runtime::sync::budget::Budget;
 use runtime::sync::oneshot;
 use runtime::sync::watch::Watch;
 use runtime::{CoreId, JoinHandle, Mesh, Reply, TcpListener, TcpStream};
-use storage::{Log, LogOptions, RecoveredLog, Store};
+use storage::{Log, LogOptions, RecoveredLog, SegmentAge, Store};
 use wire::ErrorCode;
 
 use crate::boot::Gathering;
@@ -486,5 +486,9 @@ impl Core {
 }
 
 /// Until the topic is known that the log belongs to.
-pub(crate) const DEFAULT_LOG: LogOptions =
-    LogOptions { segment_bytes_max: 1 << 30, index_interval_bytes: 4096, is_alone: true };
+pub(crate) const DEFAULT_LOG: LogOptions = LogOptions {
+    segment_bytes_max: 1 << 30,
+    segment_age: SegmentAge::ANY,
+    index_interval_bytes: 4096,
+    is_alone: true,
+};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use coordinator::{ClusterState, Topic, TopicConfigs};
 use model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 use runtime::CoreId;
-use storage::LogOptions;
+use storage::{LogOptions, SegmentAge};
 use wire::Text;
 
 use crate::call::PartitionSpec;
@@ -112,6 +112,7 @@ pub(crate) fn spec_of(partition: TopicPartition, configs: &TopicConfigs) -> Part
         is_durable: configs.is_durable(),
         log: LogOptions {
             segment_bytes_max: configs.segment_bytes(),
+            segment_age: SegmentAge::ANY,
             index_interval_bytes: configs.index_interval_bytes(),
             is_alone: true,
         },
@@ -119,5 +120,9 @@ pub(crate) fn spec_of(partition: TopicPartition, configs: &TopicConfigs) -> Part
 }
 
 /// How internal topics' logs are kept.
-pub(crate) const INTERNAL_LOG: LogOptions =
-    LogOptions { segment_bytes_max: 64 << 20, index_interval_bytes: 4096, is_alone: true };
+pub(crate) const INTERNAL_LOG: LogOptions = LogOptions {
+    segment_bytes_max: 64 << 20,
+    segment_age: SegmentAge::ANY,
+    index_interval_bytes: 4096,
+    is_alone: true,
+};

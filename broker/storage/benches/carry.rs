@@ -19,14 +19,18 @@ use std::time::Duration;
 
 use model::record_batch::{BatchBuilder, BatchHeader, NewRecord, ProducerStamp};
 use model::{BrokerId, LeaderEpoch, NodeId, PartitionIndex, Timestamp, TopicId, TopicPartition};
-use storage::{Durability, FlushMethod, Log, LogOptions, Store, StoreOptions, Vote};
+use storage::{Durability, FlushMethod, Log, LogOptions, SegmentAge, Store, StoreOptions, Vote};
 
 const PARTITIONS_COUNTS: [i32; 3] = [100, 1_000, 10_000];
 const RUNS_COUNT: usize = 5;
 const PREPARATION_MAX: Duration = Duration::from_secs(120);
 
-const ALONE: LogOptions =
-    LogOptions { segment_bytes_max: 1 << 30, index_interval_bytes: 4096, is_alone: true };
+const ALONE: LogOptions = LogOptions {
+    segment_bytes_max: 1 << 30,
+    segment_age: SegmentAge::ANY,
+    index_interval_bytes: 4096,
+    is_alone: true,
+};
 
 fn main() {
     let asked: Vec<i32> = std::env::args().filter_map(|text| text.parse().ok()).collect();

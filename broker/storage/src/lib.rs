@@ -31,8 +31,9 @@ pub use journal::recovery::{
     DirectoryId, FoundJournals, RecoveredJournal, find_journals, read_journal,
 };
 pub use log::{
-    Admission, AppliedState, ColdRead, EpochEnd, FileSlice, Found, Log, LogEnds, LogListener,
-    LogOptions, ReadOutcome, ReadRequest, RecoveredApplied, RecoveredLog, Slice,
+    Admission, AppliedState, ColdRead, EpochEnd, Expired, FileSlice, Found, Log, LogEnds,
+    LogListener, LogOptions, ReadOutcome, ReadRequest, RecoveredApplied, RecoveredLog, SegmentAge,
+    Slice,
 };
 pub use metrics::{Counter, Durations, Metrics, StreamMetrics};
 pub use options::{FlushMethod, StoreOptions};

@@ -16,6 +16,7 @@ mod admission;
 mod base;
 mod read;
 mod recovered;
+mod retention;
 mod segment;
 mod tail;
 mod write;
@@ -44,6 +45,7 @@ pub(crate) use base::IDLE_CARRY_BYTES_MAX;
 pub use read::{ColdRead, EpochEnd, FileSlice, Found, ReadOutcome, ReadRequest, Slice};
 pub(crate) use recovered::OpenLog;
 pub use recovered::{RecoveredApplied, RecoveredLog};
+pub use retention::{Expired, SegmentAge};
 pub(crate) use write::DELETED;
 
 /// Bytes at the start of a batch that the broker writes: base offset, length, leader epoch.
@@ -54,6 +56,8 @@ const ASSIGNED_BYTES: usize = 16;
 pub struct LogOptions {
     /// A segment is sealed before a batch that would make it larger.
     pub segment_bytes_max: u64,
+    /// And before one that comes too long after its first.
+    pub segment_age: SegmentAge,
     /// Bytes between two points of a segment's index.
     pub index_interval_bytes: u64,
     /// The log is the only one of its partition: what is flushed is committed. Otherwise
@@ -349,6 +353,9 @@ impl Log {
                 state.tail.append_batch(stamp.base_offset, place, payload);
                 let options = self.options.get();
                 let segment = state.segments.back_mut().expect("a log has a segment");
+                if place.position == 0 {
+                    segment.first_timestamp = Some(stamp.max_timestamp);
+                }
                 segment.index.note(
                     stamp.base_offset,
                     place.position,
@@ -402,10 +409,7 @@ impl Log {
         if segment.end() == 0 || end_bytes <= self.options.get().segment_bytes_max {
             return;
         }
-        let ordinal = segment.ordinal + 1;
-        let next = Segment::new(ordinal, state.end.offset, state.end.count);
-        state.segments.push_back(next);
-        state.end.place = Place { segment: ordinal, position: 0 };
+        self.roll_in(state);
     }
 
     fn push_entry(self: &Rc<Log>, state: &State, entry: &Entry, payload: &[&[u8]]) {
@@ -442,6 +446,14 @@ impl Log {
             point = self.after(state, &point, &entry);
             end = point;
         }
+        // A segment that has ended has ended, and may be sealed: it takes no more even if nothing is
+        // left of what came after it.
+        if let Some(next) = state.segment_mut(end.place.segment + 1)
+            && next.base_offset == end.offset
+        {
+            next.first_index = next.first_index.map(|first| first.min(end.count));
+            end.place = Place { segment: next.ordinal, position: 0 };
+        }
         state.payloads.split_off(&to);
         let keep = usize::try_from(to - state.recent_from).expect("recent entries are in memory");
         state.recent.truncate(keep);
@@ -454,6 +466,9 @@ impl Log {
         let segment = state.segments.back_mut().expect("a log has a segment");
         segment.end_bytes = Some(end.place.position);
         segment.index.truncate(end.offset);
+        if end.place.position == 0 {
+            segment.first_timestamp = None;
+        }
         state.tail.truncate(end.place, end.offset);
         self.account_tail(state);
         self.recount_late_bytes(state);

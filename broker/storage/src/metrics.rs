@@ -77,6 +77,8 @@ pub struct Metrics {
     pub segment_bytes: Counter,
     /// Bytes read from segments.
     pub read_bytes: Counter,
+    /// Segments that have left their logs and the disk.
+    pub segments_removed: Counter,
 }
 
 impl Metrics {

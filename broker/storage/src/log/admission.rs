@@ -9,7 +9,7 @@ use runtime::{File, OpenOptions, round_up_to_block};
 use super::segment::segment_path;
 use super::tail::Ordinal;
 use super::{Log, State, Switching};
-use crate::error::AppendError;
+use crate::error::{AppendError, is_disk_full};
 use crate::format::entry::RECORD_SIZE_BYTES;
 use crate::format::frame::room_bytes;
 
@@ -19,6 +19,10 @@ const EXTENT_BYTES_MAX: u64 = 64 << 20;
 /// The same for `entries`.
 const ENTRIES_EXTENT_BYTES_MIN: u64 = 4 << 10;
 const ENTRIES_EXTENT_BYTES_MAX: u64 = 1 << 20;
+
+/// Records of `entries` for which batches leave space, so that a later log start, which frees some,
+/// can be appended when the disk is full.
+const SPARE_RECORDS_COUNT: u64 = 8;
 
 /// The answer to whoever wants to append.
 #[derive(Clone, Debug)]
@@ -35,6 +39,10 @@ impl Log {
     /// Whether a batch of this size may be appended now. An append is admitted only against space
     /// that is reserved on disk, so that the journal never acknowledges what segments cannot hold.
     pub fn admit(self: &Rc<Log>, batch_bytes: usize) -> Admission {
+        self.admit_beside(batch_bytes, SPARE_RECORDS_COUNT)
+    }
+
+    fn admit_beside(self: &Rc<Log>, batch_bytes: usize, spare_records_count: u64) -> Admission {
         let mut state = self.state.borrow_mut();
         if let Err(refused) = self.check(&state) {
             return Admission::Refused(refused);
@@ -60,27 +68,38 @@ impl Log {
         let segment = state.segments.back().expect("a log has a segment");
         let allocated_bytes = segment.allocated_bytes;
         let entries_bytes = state.entries_allocated_bytes;
-        let needed_entries_bytes = (state.end.count + 1) * RECORD_SIZE_BYTES as u64;
+        let needed_entries_bytes =
+            (state.end.count + 1 + spare_records_count) * RECORD_SIZE_BYTES as u64;
         if needed_bytes <= allocated_bytes && needed_entries_bytes <= entries_bytes {
             // The next extent is reserved before it is needed.
             let is_short = allocated_bytes - needed_bytes < allocated_bytes / 8;
             if is_short && needed_bytes < self.options.get().segment_bytes_max {
-                self.start_allocating(&mut state, ordinal, allocated_bytes + 1, 0);
+                self.start_allocating(&mut state, ordinal, allocated_bytes + 1, 0, false);
             } else if entries_bytes - needed_entries_bytes < entries_bytes / 8 {
-                self.start_allocating(&mut state, ordinal, 0, entries_bytes + 1);
+                self.start_allocating(&mut state, ordinal, 0, entries_bytes + 1, false);
             }
             return Admission::Now;
         }
         if let Some(source) = state.no_space.take() {
             return Admission::Refused(AppendError::NoSpace { partition: self.partition, source });
         }
-        self.start_allocating(&mut state, ordinal, needed_bytes, needed_entries_bytes);
+        self.start_allocating(&mut state, ordinal, needed_bytes, needed_entries_bytes, true);
         Admission::Later
     }
 
     /// Waits until a batch of this size may be appended in the same step.
     pub async fn admitted(self: &Rc<Log>, batch_bytes: usize) -> Result<(), AppendError> {
-        let admitted = self.shared.wait_until(|| match self.admit(batch_bytes) {
+        self.wait_admitted(|| self.admit(batch_bytes)).await
+    }
+
+    /// Waits until an entry that is no batch may be appended in the same step. There is space for
+    /// some of them when there is none for batches.
+    pub async fn admitted_other(self: &Rc<Log>) -> Result<(), AppendError> {
+        self.wait_admitted(|| self.admit_beside(0, 0)).await
+    }
+
+    async fn wait_admitted(&self, admit: impl Fn() -> Admission) -> Result<(), AppendError> {
+        let admitted = self.shared.wait_until(|| match admit() {
             Admission::Now => Some(Ok(())),
             Admission::Later => None,
             Admission::Refused(refused) => Some(Err(refused)),
@@ -88,13 +107,15 @@ impl Log {
         admitted.await?
     }
 
-    /// Begins to reserve space for a segment and for `entries`, at least up to these sizes.
+    /// Begins to reserve space for a segment and for `entries`, at least up to these sizes. Somebody
+    /// waits for it if it is needed; otherwise it may come later.
     fn start_allocating(
         self: &Rc<Log>,
         state: &mut State,
         ordinal: Ordinal,
         segment_bytes: u64,
         entries_bytes: u64,
+        is_needed: bool,
     ) {
         if state.allocating.is_some() {
             return;
@@ -103,13 +124,14 @@ impl Log {
         let log = self.clone();
         runtime::spawn(async move {
             let allocated: io::Result<()> = async {
+                log.load_first_timestamp(ordinal).await;
                 log.allocate_segment(ordinal, segment_bytes).await?;
                 log.allocate_entries(entries_bytes).await
             }
             .await;
             let mut state = log.state.borrow_mut();
             state.allocating = None;
-            state.no_space = allocated.err().map(Rc::new);
+            state.no_space = allocated.err().map(Rc::new).filter(|_| is_needed);
             drop(state);
             log.shared.announce();
         });
@@ -127,16 +149,15 @@ impl Log {
             return Ok(());
         }
         let Some(file) = self.open_writer(ordinal).await? else { return Ok(()) };
-        let existing_bytes = file.size_bytes().await?;
-        let step = existing_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX);
-        let segment_bytes_max = round_up_to_block(self.options.get().segment_bytes_max);
-        let wanted_bytes = (existing_bytes + step).min(segment_bytes_max);
-        let target_bytes = round_up_to_block(needed_bytes).max(wanted_bytes);
-        if existing_bytes < target_bytes {
-            file.allocate(existing_bytes, target_bytes - existing_bytes).await?;
+        let mut reserved_bytes = file.size_bytes().await?;
+        if reserved_bytes < needed_bytes {
+            let step = reserved_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX);
+            let segment_bytes_max = round_up_to_block(self.options.get().segment_bytes_max);
+            let wanted_bytes = (reserved_bytes + step).min(segment_bytes_max);
+            reserved_bytes = reserve(&file, reserved_bytes, needed_bytes, wanted_bytes).await?;
         }
         if let Some(segment) = self.state.borrow_mut().segment_mut(ordinal) {
-            segment.allocated_bytes = target_bytes.max(existing_bytes);
+            segment.allocated_bytes = reserved_bytes;
         }
         Ok(())
     }
@@ -151,9 +172,8 @@ impl Log {
         let mut reserved_bytes = file.size_bytes().await?;
         if reserved_bytes < needed_bytes {
             let step = reserved_bytes.clamp(ENTRIES_EXTENT_BYTES_MIN, ENTRIES_EXTENT_BYTES_MAX);
-            let target_bytes = round_up_to_block(needed_bytes.max(reserved_bytes + step));
-            file.allocate(reserved_bytes, target_bytes - reserved_bytes).await?;
-            reserved_bytes = target_bytes;
+            let wanted_bytes = reserved_bytes + step;
+            reserved_bytes = reserve(&file, reserved_bytes, needed_bytes, wanted_bytes).await?;
         }
         self.state.borrow_mut().entries_allocated_bytes = reserved_bytes;
         Ok(())
@@ -208,5 +228,25 @@ impl Log {
             }
         }
         Ok(())
+    }
+}
+
+/// Reserves space behind what a file has: as much as is wanted, or what is needed if the disk has no
+/// more. Returns how much the file has then.
+async fn reserve(
+    file: &File,
+    reserved_bytes: u64,
+    needed_bytes: u64,
+    wanted_bytes: u64,
+) -> io::Result<u64> {
+    let needed_bytes = round_up_to_block(needed_bytes);
+    let wanted_bytes = round_up_to_block(wanted_bytes).max(needed_bytes);
+    match file.allocate(reserved_bytes, wanted_bytes - reserved_bytes).await {
+        Ok(()) => Ok(wanted_bytes),
+        Err(error) if is_disk_full(&error) && needed_bytes < wanted_bytes => {
+            file.allocate(reserved_bytes, needed_bytes - reserved_bytes).await?;
+            Ok(needed_bytes)
+        }
+        Err(error) => Err(error),
     }
 }

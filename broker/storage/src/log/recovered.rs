@@ -391,6 +391,9 @@ impl Log {
         }
         let segment = state.segments.back_mut().expect("a log has a segment");
         segment.indexed_from = end.position;
+        if let Some((first, Place { position: 0, .. })) = found.last() {
+            segment.first_timestamp = Some(first.max_timestamp);
+        }
         for (stamp, place) in found.iter().rev() {
             segment.index.note(
                 stamp.base_offset,

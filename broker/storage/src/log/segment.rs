@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use model::Offset;
+use model::{Offset, Timestamp};
 use runtime::File;
 
 use super::tail::Ordinal;
@@ -40,6 +40,12 @@ pub(crate) struct Segment {
     pub(crate) index: Index,
     /// Batches before this position are not in the index yet.
     pub(crate) indexed_from: u64,
+    /// The latest time of its first batch; unknown after a restart until something is appended.
+    pub(crate) first_timestamp: Option<Timestamp>,
+    /// The latest time in it, of a sealed segment whose index is not in memory.
+    pub(crate) latest_timestamp: Option<Timestamp>,
+    /// How much earlier than others it ends by its age.
+    pub(crate) jitter_ms: i64,
 }
 
 impl Segment {
@@ -60,6 +66,9 @@ impl Segment {
             sender: None,
             index: Index::default(),
             indexed_from: 0,
+            first_timestamp: None,
+            latest_timestamp: None,
+            jitter_ms: 0,
         }
     }
 
@@ -100,6 +109,15 @@ impl Segment {
     /// Bytes that can be read from the file.
     pub(crate) fn readable_bytes(&self) -> u64 {
         self.end_bytes.map_or(0, |end| self.written_bytes.min(end))
+    }
+
+    /// Takes note of the size of a sealed segment's file.
+    pub(crate) fn note_size(&mut self, size_bytes: u64) {
+        if self.is_sealed && self.end_bytes.is_none() {
+            self.end_bytes = Some(size_bytes);
+            self.written_bytes = size_bytes;
+            self.flushed_bytes = size_bytes;
+        }
     }
 
     /// Closes the files of a sealed segment.

@@ -387,6 +387,7 @@ impl Log {
                 if is_below { state.segments.pop_front() } else { None }
             };
             let Some(removed) = removed else { return Ok(()) };
+            self.shared.metrics.segments_removed.add(1);
             for path in [
                 segment_path(&self.directory, removed.base_offset),
                 index_path(&self.directory, removed.base_offset),

@@ -13,7 +13,8 @@ use crate::format::commit::{CommitHeader, HEADER_SIZE_BYTES};
 use crate::format::frame::{Content, Frames};
 use crate::journal::Traced;
 use crate::{
-    AppendError, Durability, FlushMethod, Log, LogListener, LogOptions, Store, StoreOptions, Vote,
+    AppendError, Durability, FlushMethod, Log, LogListener, LogOptions, SegmentAge, Store,
+    StoreOptions, Vote,
 };
 
 fn options(data_dir: &Path, flush_method: FlushMethod) -> StoreOptions {
@@ -31,8 +32,12 @@ fn options(data_dir: &Path, flush_method: FlushMethod) -> StoreOptions {
     }
 }
 
-const ALONE: LogOptions =
-    LogOptions { segment_bytes_max: 20_000, index_interval_bytes: 1000, is_alone: true };
+const ALONE: LogOptions = LogOptions {
+    segment_bytes_max: 20_000,
+    segment_age: SegmentAge::ANY,
+    index_interval_bytes: 1000,
+    is_alone: true,
+};
 
 fn partition(number: i32) -> TopicPartition {
     let topic = TopicId::from_random(number.cast_unsigned().into());

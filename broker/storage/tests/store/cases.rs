@@ -249,6 +249,19 @@ fn c4_segments_below_the_log_start_go_only_after_the_checkpoint() {
     });
 }
 
+/// C4; 4.7: a segment that ends by its age goes whole, and leaves an empty one behind.
+#[test]
+fn c4_the_segment_that_takes_the_appends_can_end_and_go() {
+    sweep("log start at the end", |_| {
+        script((0..3).map(|_| {
+            let mut steps = appends(0, 3, 3000);
+            steps.extend([Flushed(0), Roll(0), LogStart(0), Flushed(0), BeginCheckpoint]);
+            steps.extend([Roll(0), SleepMicros(300), Checkpoint, Append(0, 100), Roll(0)]);
+            steps
+        }))
+    });
+}
+
 /// 6.12, 6.13: creation and the first start record.
 #[test]
 fn start_12_the_first_start_is_crashed_like_any_other() {
@@ -400,7 +413,7 @@ fn random_script(seed: u64, steps_count: usize) -> Vec<Step> {
     for _ in 0..steps_count {
         let number = i32::try_from(rng.below(3)).unwrap();
         let size_bytes = 8 + rng.index(largest - 8);
-        steps.push(match rng.below(24) {
+        steps.push(match rng.below(25) {
             0..=11 => Append(number, size_bytes),
             12 | 13 => Flushed(number),
             14 => Vote(number),
@@ -411,6 +424,7 @@ fn random_script(seed: u64, steps_count: usize) -> Vec<Step> {
             20 => Switch(number),
             21 => Checkpoint,
             22 => BeginCheckpoint,
+            23 => Roll(number),
             _ => SleepMicros(rng.below(400)),
         });
     }

@@ -23,7 +23,7 @@ use model::{LeaderEpoch, Offset, Timestamp};
 use runtime::sim::{self, Disk};
 use storage::{
     Admission, AppendError, AppliedState, Durability, Entry, EntryKind, Found, Log, LogEnds,
-    LogOptions, ReadOutcome, ReadRequest, Slice, StartError, Store, StoreOptions, Vote,
+    LogOptions, ReadOutcome, ReadRequest, SegmentAge, Slice, StartError, Store, StoreOptions, Vote,
 };
 
 use crate::bytes::{SECTOR_BYTES, live_commits};
@@ -52,6 +52,7 @@ fn options(boot: u8) -> StoreOptions {
 fn log_options(number: i32) -> LogOptions {
     LogOptions {
         segment_bytes_max: if number == LARGE { 8000 } else { 1500 },
+        segment_age: SegmentAge::ANY,
         index_interval_bytes: 300,
         is_alone: number != GROUPED,
     }

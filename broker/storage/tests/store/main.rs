@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "a sweep says how much it swept")]
 
+mod ages;
 mod basics;
 mod bytes;
 mod cases;

@@ -30,6 +30,8 @@ pub(crate) enum Step {
     Truncate(u64),
     /// Moves the log's start to what is committed.
     LogStart(i32),
+    /// Ends the segment that takes the appends.
+    Roll(i32),
     Switch(i32),
     Checkpoint,
     /// Begins a checkpoint and goes on.
@@ -152,6 +154,7 @@ async fn perform(store: &Rc<Store>, ghost: &SharedGhost, step: Step) {
             let epoch = log.vote().leader_epoch;
             log.append_other(epoch, EntryKind::LogStart(offset), &[]);
         }
+        Step::Roll(number) => log_of(number).roll(),
         Step::Switch(number) => {
             let log = log_of(number);
             let next = match log.durability() {

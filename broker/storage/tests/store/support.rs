@@ -13,8 +13,8 @@ use model::{
 };
 use runtime::sim::{self, Disk};
 use storage::{
-    Corruption, DirectoryId, FlushMethod, Log, LogOptions, ReadOutcome, ReadRequest, Slice, Store,
-    StoreOptions, Vote,
+    Corruption, DirectoryId, FlushMethod, Log, LogOptions, ReadOutcome, ReadRequest, SegmentAge,
+    Slice, Store, StoreOptions, Vote,
 };
 
 pub(crate) const DIRECTORY_ID: DirectoryId = *b"0123456789abcdef";
@@ -35,8 +35,12 @@ pub(crate) fn small_options(data_dir: &Path, boot: u8) -> StoreOptions {
     }
 }
 
-pub(crate) const ALONE: LogOptions =
-    LogOptions { segment_bytes_max: 20_000, index_interval_bytes: 1000, is_alone: true };
+pub(crate) const ALONE: LogOptions = LogOptions {
+    segment_bytes_max: 20_000,
+    segment_age: SegmentAge::ANY,
+    index_interval_bytes: 1000,
+    is_alone: true,
+};
 
 pub(crate) fn partition(number: i32) -> TopicPartition {
     let topic = TopicId::from_random(number.cast_unsigned().into());

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use model::record_batch::{self, BatchHeader, HEADER_SIZE_BYTES};
-use model::{LeaderEpoch, Offset};
+use model::{LeaderEpoch, Offset, Timestamp};
 use runtime::{
     BLOCK_SIZE_BYTES, File, JoinHandle, OpenOptions, round_down_to_block, round_up_to_block,
 };
@@ -319,23 +319,34 @@ impl Log {
         if let Some(segment) = state.segment_mut(ordinal)
             && segment.indexed_from == indexed_from
         {
-            if segment.is_sealed && segment.end_bytes.is_none() {
-                segment.end_bytes = Some(size_bytes);
-                segment.written_bytes = size_bytes;
-                segment.flushed_bytes = size_bytes;
-            }
+            segment.note_size(size_bytes);
             segment.index.prepend(index?);
             segment.indexed_from = 0;
         }
         Ok(())
     }
 
-    async fn read_index(&self, base_offset: Offset, segment_bytes: u64) -> Option<Index> {
+    pub(in crate::log) async fn read_index(
+        &self,
+        base_offset: Offset,
+        segment_bytes: u64,
+    ) -> Option<Index> {
         let path = index_path(&self.directory, base_offset);
         let file = File::open(path, OpenOptions::READ).await.ok()?;
         let size_bytes = usize::try_from(file.size_bytes().await.ok()?).ok()?;
         let bytes = file.read_exact_at(0, size_bytes).await.ok()?;
         Index::decode(&bytes, base_offset, segment_bytes)
+    }
+
+    /// The latest time of a segment's first batch, as its header on disk has it.
+    pub(in crate::log) async fn first_timestamp(
+        self: &Rc<Log>,
+        ordinal: Ordinal,
+    ) -> Result<Option<Timestamp>, ReadError> {
+        let limit = self.limit_on_disk(ordinal);
+        let mut window = self.open_window(ordinal, 0, limit.min(BLOCK_SIZE_BYTES as u64)).await?;
+        let header = window.header_at(0).await?;
+        Ok(header.map(|header| header.max_timestamp))
     }
 
     /// Builds an index from a segment's batches up to `end`. All of them are looked at, since an
@@ -381,18 +392,23 @@ impl Log {
         self.check_next(&window, ordinal, at)
     }
 
-    /// Where a sealed segment ends, the next one begins.
+    /// Where a sealed segment ends, the next one begins; where only its first part is looked at, the
+    /// batches that are in the index already.
     fn check_next(
         &self,
         window: &Window,
         ordinal: Ordinal,
         (end, position): (Offset, u64),
     ) -> Result<(), ReadError> {
-        let is_sealed =
-            self.state.borrow().segment(ordinal).is_some_and(|segment| segment.is_sealed);
-        match self.base_offset_of(ordinal + 1).filter(|_| is_sealed) {
+        let state = self.state.borrow();
+        let Some(segment) = state.segment(ordinal) else { return Ok(()) };
+        let indexed = segment.index.points.first().map(|point| point.offset);
+        let following = state.segment(ordinal + 1).filter(|_| segment.is_sealed);
+        let next = indexed.or(following.map(|following| following.base_offset));
+        match next {
             Some(next) if next != end => {
-                let what = format!("it ends before offset {end}, and the next begins with {next}");
+                let what = format!("it ends before offset {end}, and {next} comes next");
+                drop(state);
                 Err(window.damaged(position, what))
             }
             _ => Ok(()),
