@@ -283,6 +283,14 @@ fn cluster() -> Vec<u8> {
             replication_factor: 1,
             configs: [("flush.messages".to_owned(), "1".to_owned())].into(),
         },
+        ClusterRecord::TopicConfigs {
+            id,
+            configs: [("retention.ms".to_owned(), "1000".to_owned())].into(),
+        },
+        ClusterRecord::BrokerConfigs {
+            broker: Some(BrokerId(1)),
+            configs: [("log.retention.ms".to_owned(), "1000".to_owned())].into(),
+        },
         ClusterRecord::ProducerIds { next: 1000 },
         ClusterRecord::TopicDeleted { id },
     ];

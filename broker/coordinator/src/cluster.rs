@@ -1,5 +1,6 @@
 //! The cluster: its id, its topics, the producer ids that it has given out.
 
+mod configs;
 mod partitions;
 
 use std::collections::BTreeMap;
@@ -7,9 +8,10 @@ use std::collections::BTreeMap;
 use model::{BrokerId, ProducerId, TopicId};
 
 use crate::record::ClusterRecord;
-use crate::topic_config::{ConfigError, TopicConfigs};
+use crate::topic_config::{ConfigError, ConfigValues, TopicConfigs};
 use crate::topic_name::{self, NameError};
 
+pub use configs::{AlterConfigs, ConfigChange, ConfigResource, ConfigsRefused};
 pub use partitions::{MorePartitions, PartitionsRefused};
 
 /// Producer ids are given out in blocks, so that most need no record.
@@ -73,7 +75,7 @@ pub enum TopicRefused {
         existing: String,
     },
     /// It exists.
-    #[error("topic \"{name}\" exists already")]
+    #[error("Topic '{name}' already exists.")]
     Exists {
         /// Its name.
         name: String,
@@ -131,6 +133,8 @@ pub struct ClusterState {
     names: BTreeMap<String, TopicId>,
     /// By [`topic_name::collision_key`].
     collisions: BTreeMap<String, TopicId>,
+    /// Of a broker, or of all; never empty.
+    broker_configs: BTreeMap<Option<BrokerId>, ConfigValues>,
     next_producer_id: i64,
 }
 
@@ -178,17 +182,8 @@ impl ClusterState {
         }
         let given = new.configs.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         let configs = TopicConfigs::new(given)?;
-        let size_bytes = configs.message_bytes_max();
-        if limits.message_bytes_max < size_bytes {
-            return Err(TopicRefused::Config(ConfigError::Value {
-                name: "max.message.bytes",
-                value: size_bytes.to_string(),
-                allowed: format!(
-                    "the journal takes batches of up to {} bytes",
-                    limits.message_bytes_max
-                ),
-            }));
-        }
+        let message_bytes = configs.given().get("max.message.bytes");
+        configs::check_message_bytes(message_bytes, limits)?;
         Ok(ClusterRecord::Topic {
             name: name.clone(),
             id,
@@ -268,6 +263,18 @@ impl ClusterState {
                     return Err(ReplayError(reason));
                 }
                 topic.partitions_count = *partitions_count;
+            }
+            ClusterRecord::TopicConfigs { id, configs } => {
+                let Some(topic) = self.topics.get_mut(id) else {
+                    let reason = format!("topic {id} has other configs and never existed");
+                    return Err(ReplayError(reason));
+                };
+                let replayed = ClusterState::replay_topic_configs(topic, configs);
+                replayed.map_err(|error| ReplayError(format!("topic {id}: {error}")))?;
+            }
+            ClusterRecord::BrokerConfigs { broker, configs } => {
+                let replayed = self.replay_broker_configs(*broker, configs);
+                replayed.map_err(|error| ReplayError(format!("brokers: {error}")))?;
             }
             ClusterRecord::TopicDeleted { id } => {
                 let Some(topic) = self.topics.remove(id) else {

@@ -21,11 +21,12 @@ mod topic_config;
 mod topic_name;
 
 pub use cluster::{
-    ClusterState, MorePartitions, NewTopic, PartitionsRefused, ProducerIdBlock, ReplayError, Topic,
-    TopicLimits, TopicRefused,
+    AlterConfigs, ClusterState, ConfigChange, ConfigResource, ConfigsRefused, MorePartitions,
+    NewTopic, PartitionsRefused, ProducerIdBlock, ReplayError, Topic, TopicLimits, TopicRefused,
 };
 pub use record::{ClusterRecord, RecordError};
 pub use topic_config::{
-    CONFIGS, ConfigDefinition, ConfigError, ConfigKind, TimestampType, TopicConfigs,
+    BrokerConfigs, CONFIGS, ConfigDefinition, ConfigError, ConfigKind, ConfigSource, LogConfig,
+    TimestampType, TopicConfigs, value_of,
 };
 pub use topic_name::{NameError, check as check_topic_name};

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use model::TopicId;
+use model::{BrokerId, TopicId};
 use serde::{Deserialize, Serialize};
 
 /// The highest version that is read. Each record is written with the first one that has it, so that
 /// an earlier broker reads what it can and says what it cannot.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// A change of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,22 @@ pub enum ClusterRecord {
         id: TopicId,
         /// How many it has now.
         partitions_count: i32,
+    },
+    /// A topic has other configs than before.
+    TopicConfigs {
+        /// Its id.
+        #[serde(with = "topic_id")]
+        id: TopicId,
+        /// All that are not as by default.
+        configs: BTreeMap<String, String>,
+    },
+    /// Brokers say other configs for their topics than before.
+    BrokerConfigs {
+        /// Which broker; none for all.
+        #[serde(with = "broker_id")]
+        broker: Option<BrokerId>,
+        /// All that are said, by their names as brokers' configs.
+        configs: BTreeMap<String, String>,
     },
     /// A topic has been deleted.
     TopicDeleted {
@@ -98,6 +114,7 @@ impl ClusterRecord {
             | ClusterRecord::TopicDeleted { .. }
             | ClusterRecord::ProducerIds { .. } => 1,
             ClusterRecord::TopicPartitions { .. } => 2,
+            ClusterRecord::TopicConfigs { .. } | ClusterRecord::BrokerConfigs { .. } => 3,
         }
     }
 
@@ -108,6 +125,25 @@ impl ClusterRecord {
             return Err(RecordError::Newer { version });
         }
         Ok(serde_json::from_slice(value)?)
+    }
+}
+
+mod broker_id {
+    use model::BrokerId;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(
+        id: &Option<BrokerId>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        id.map(|id| id.0).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<BrokerId>, D::Error> {
+        Ok(Option::<i32>::deserialize(from)?.map(BrokerId))
     }
 }
 
@@ -143,6 +179,15 @@ mod tests {
                 configs: [("flush.messages".to_owned(), "1".to_owned())].into(),
             },
             ClusterRecord::TopicPartitions { id, partitions_count: 7 },
+            ClusterRecord::TopicConfigs {
+                id,
+                configs: [("retention.ms".to_owned(), "1000".to_owned())].into(),
+            },
+            ClusterRecord::BrokerConfigs {
+                broker: None,
+                configs: [("log.retention.ms".to_owned(), "2000".to_owned())].into(),
+            },
+            ClusterRecord::BrokerConfigs { broker: Some(BrokerId(1)), configs: BTreeMap::new() },
             ClusterRecord::TopicDeleted { id },
             ClusterRecord::ProducerIds { next: 1000 },
         ]
@@ -161,6 +206,9 @@ mod tests {
             {"version":1,"type":"cluster","cluster_id":"MkU3OEVBNTcwNTJENDM2Qk"}
             {"version":1,"type":"topic","name":"orders","id":"0000000000004000800000000000004d","partitions_count":3,"replication_factor":1,"configs":{"flush.messages":"1"}}
             {"version":2,"type":"topic_partitions","id":"0000000000004000800000000000004d","partitions_count":7}
+            {"version":3,"type":"topic_configs","id":"0000000000004000800000000000004d","configs":{"retention.ms":"1000"}}
+            {"version":3,"type":"broker_configs","broker":null,"configs":{"log.retention.ms":"2000"}}
+            {"version":3,"type":"broker_configs","broker":1,"configs":{}}
             {"version":1,"type":"topic_deleted","id":"0000000000004000800000000000004d"}
             {"version":1,"type":"producer_ids","next":1000}
         "#]]
@@ -169,9 +217,9 @@ mod tests {
 
     #[test]
     fn what_is_newer_or_damaged_is_told() {
-        let newer = br#"{"version":3,"type":"something","new":true}"#;
+        let newer = br#"{"version":4,"type":"something","new":true}"#;
         let error = ClusterRecord::decode(newer).unwrap_err();
-        assert!(matches!(error, RecordError::Newer { version: 3 }), "{error}");
+        assert!(matches!(error, RecordError::Newer { version: 4 }), "{error}");
         for record in records() {
             let bytes = record.encode();
             for size in 0..bytes.len() {

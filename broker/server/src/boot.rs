@@ -22,7 +22,8 @@ use storage::{
 };
 
 use crate::call::{CoreAnswer, CoreRequest};
-use crate::core::{Core, DEFAULT_LOG};
+use crate::core::Core;
+use crate::image::DEFAULT_LOG;
 use crate::owner::Owner;
 
 /// What a core has read.
@@ -217,7 +218,9 @@ pub(crate) async fn start_stores(
         }
     }
     let own = own.expect("every core reads its own journal");
-    let owner = Owner::new(core.config.broker_id, own, options.batch_bytes_max());
+    let config = &core.config;
+    let batch_bytes_max = options.batch_bytes_max();
+    let owner = Owner::new(config.broker_id, own, batch_bytes_max, config.retention_interval);
     if !plan.is_complete() {
         owner.note_missing_logs();
     }

@@ -19,9 +19,9 @@ use storage::{DirectoryId, FlushMethod, FoundJournals, StartError, StoreOptions}
 use crate::boot::{self, BootPlan};
 use crate::call::{CoreAnswer, CoreRequest, PartitionSpec};
 use crate::config::{Config, Cores, HostPort};
-use crate::controller::Controller;
+use crate::controller::{Controller, Settings};
 use crate::core::{Core, CoreMesh};
-use crate::image::{ClusterImage, INTERNAL_LOG};
+use crate::image::ClusterImage;
 use crate::metrics;
 
 /// Calls that may be under way between two cores, each way.
@@ -275,6 +275,7 @@ async fn run_core<Asked: Future<Output = io::Result<&'static str>>>(
     let plan = start_stores(&core, &setup).await?;
     end_with_journal(&core);
     runtime::spawn(core.clone().expire_producers());
+    runtime::spawn(core.owner().clone().run_retention());
     let mut outcome = Ok(());
     if let Some((until, on_ready)) = leading {
         outcome = lead(&core, mesh, &plan, image).await;
@@ -354,8 +355,7 @@ async fn lead(
     boot::carry_out(core, plan).await?;
     let config = &core.config;
     let partition = TopicPartition::CLUSTER_METADATA;
-    let spec = PartitionSpec { partition, is_durable: true, log: INTERNAL_LOG };
-    let opened = core.owner().open(vec![spec]).await;
+    let opened = core.owner().open(vec![PartitionSpec::of_metadata()]).await;
     if let Some(Err(failure)) = opened.into_iter().next() {
         return Err(format!("the cluster's metadata cannot be opened: {}", failure.message));
     }
@@ -366,7 +366,14 @@ async fn lead(
         partitions_max: config.topics.partitions_max,
         message_bytes_max: core.owner().batch_bytes_max(),
     };
-    let controller = Controller::open(replica, mesh, core.cores_count, limits, image)
+    let checkpoint_interval = config.journal.checkpoint_interval;
+    let settings = Settings {
+        cores_count: core.cores_count,
+        limits,
+        checkpoint_interval_ms: i64::try_from(checkpoint_interval.as_millis()).unwrap_or(i64::MAX),
+        file_configs: config.topic_configs.clone(),
+    };
+    let controller = Controller::open(replica, mesh, settings, image)
         .await
         .map_err(|error| error.to_string())?;
     core.set_controller(controller.clone());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicId, TopicPartition};
-use replication::{Batch, EpochEnd, Isolation, ReadFrom};
+use replication::{Batch, EpochEnd, Isolation, ReadFrom, Retention};
 use storage::{LogOptions, RecoveredLog, Slice};
 
 use crate::boot::{BootPlan, FoundLogs};
@@ -23,7 +23,13 @@ pub(crate) enum CoreRequest {
     Unwatch(WatchId),
     FindOffsets(Vec<OffsetQuery>),
     FindEpochEnds(Vec<EpochQuery>),
+    /// With the offset up to which everything goes; none is the high watermark.
+    DeleteRecords(Vec<(TopicPartition, Option<Offset>)>),
+    /// How many bytes they have on the disk.
+    Sizes(Vec<TopicPartition>),
     OpenPartitions(Vec<PartitionSpec>),
+    /// Of partitions that are open.
+    Configure(Vec<PartitionSpec>),
     RemovePartitions(Vec<TopicPartition>),
     /// Logs whose topics are not there are removed.
     Keep(Arc<ClusterImage>),
@@ -39,6 +45,10 @@ pub(crate) enum CoreRequest {
     DeleteTopics(Vec<TopicId>),
     CreatePartitions {
         topics: Vec<coordinator::MorePartitions>,
+        validate_only: bool,
+    },
+    AlterConfigs {
+        alters: Vec<coordinator::AlterConfigs>,
         validate_only: bool,
     },
     ProducerIds,
@@ -82,8 +92,10 @@ pub(crate) enum CoreAnswer {
     EpochEnds(Vec<Result<Option<EpochEnd>, Failure>>),
     Opened(Vec<Result<LeaderEpoch, Failure>>),
     Topics(Vec<Result<Arc<crate::image::TopicImage>, Failure>>),
-    Deleted(Vec<Result<(), Failure>>),
-    Partitions(Vec<Result<(), Failure>>),
+    /// What has become of each thing that was asked for.
+    Outcomes(Vec<Result<(), Failure>>),
+    LogStarts(Vec<Result<Offset, Failure>>),
+    Sizes(Vec<Result<u64, Failure>>),
     ProducerIds(Result<coordinator::ProducerIdBlock, Failure>),
     Metrics(Box<CoreMetrics>),
     Plan(Arc<BootPlan>),
@@ -226,6 +238,7 @@ pub(crate) struct PartitionSpec {
     pub(crate) partition: TopicPartition,
     pub(crate) is_durable: bool,
     pub(crate) log: LogOptions,
+    pub(crate) retention: Retention,
 }
 
 /// Ids for producers, counted down on each core.

@@ -5,11 +5,13 @@
 
 mod raw;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use coordinator::BrokerConfigs;
 use model::BrokerId;
 
 use raw::{RawConfig, RawConnections, RawFetchSessions, RawMemory, Spanned};
@@ -35,6 +37,10 @@ pub struct Config {
     pub journal: JournalConfig,
     /// How long a producer is remembered that does not write.
     pub producer_expiration: Duration,
+    /// Between two looks for records that are too old or too many.
+    pub retention_interval: Duration,
+    /// What topics have that say nothing themselves.
+    pub topic_configs: BrokerConfigs,
 }
 
 /// How topics are made.
@@ -232,8 +238,17 @@ impl Config {
             ConfigError::File { path: path.to_owned(), line, message: error.message().to_owned() }
         })?;
         let source = Source { path, text };
-        let RawConfig { broker, topics, connections, fetch_sessions, memory, journal, producers } =
-            raw;
+        let RawConfig {
+            broker,
+            topics,
+            connections,
+            fetch_sessions,
+            memory,
+            journal,
+            producers,
+            retention,
+            topic_configs: of_topics,
+        } = raw;
         let listen = address(&source, "--listen", &overrides.listen, "listen", broker.listen)?
             .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9092)));
         let metrics = address(&source, "--metrics", &overrides.metrics, "metrics", broker.metrics)?;
@@ -306,8 +321,42 @@ impl Config {
                 86_400_000,
                 1000..=i64::MAX / 2,
             )?,
+            retention_interval: source.millis(
+                "check-interval-ms",
+                retention.check_interval_ms,
+                300_000,
+                100..=86_400_000,
+            )?,
+            topic_configs: topic_configs(&source, of_topics)?,
         })
     }
+}
+
+/// Strings, numbers and booleans, as Kafka's names have them.
+fn topic_configs(
+    source: &Source<'_>,
+    raw: BTreeMap<String, Spanned<toml::Value>>,
+) -> Result<BrokerConfigs, ConfigError> {
+    let mut given = Vec::with_capacity(raw.len());
+    for (name, value) in &raw {
+        let text = match value.get_ref() {
+            toml::Value::String(text) => text.clone(),
+            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Float(number) => number.to_string(),
+            toml::Value::Boolean(is_so) => is_so.to_string(),
+            other => {
+                let allowed = "write a text, a number, true or false";
+                return Err(source.wrong(name, value, other, allowed));
+            }
+        };
+        // One by one, so that the line is known.
+        if let Err(error) = BrokerConfigs::from_file([(name.as_str(), text.as_str())]) {
+            return Err(source.wrong(name, value, &text, &error.to_string()));
+        }
+        given.push((name.as_str(), text));
+    }
+    let given = given.iter().map(|(name, text)| (*name, text.as_str()));
+    Ok(BrokerConfigs::from_file(given).expect("each was checked"))
 }
 
 fn connection_limits(

@@ -1,5 +1,7 @@
 //! The cluster's metadata: decides, records, replays, and tells every core. Lives on core 0.
 
+mod configs;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -8,7 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use coordinator::{
-    ClusterRecord, ClusterState, MorePartitions, NewTopic, ProducerIdBlock, TopicLimits,
+    BrokerConfigs, ClusterRecord, ClusterState, MorePartitions, NewTopic, ProducerIdBlock,
+    TopicLimits,
 };
 use model::record_batch::{
     AppendRules, BatchBuilder, Batches, NewRecord, ProducerStamp, Records, validate_from_client,
@@ -23,7 +26,7 @@ use wire::ErrorCode;
 use crate::call::{CoreAnswer, CoreRequest, PartitionSpec};
 use crate::core::CoreMesh;
 use crate::failure::Failure;
-use crate::image::{ClusterImage, PartitionImage, TopicImage, partitions_of, spec_of};
+use crate::image::{ClusterImage, PartitionImage, TopicImage, partitions_of};
 
 /// Read at a time at a start.
 const READ_BYTES: usize = 4 << 20;
@@ -35,8 +38,7 @@ const REOPEN_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct Controller {
     replica: Rc<Replica>,
     mesh: Rc<CoreMesh>,
-    cores_count: u16,
-    limits: TopicLimits,
+    settings: Settings,
     state: RefCell<ClusterState>,
     partitions: RefCell<BTreeMap<TopicPartition, PartitionImage>>,
     image: RefCell<Arc<ClusterImage>>,
@@ -44,6 +46,16 @@ pub(crate) struct Controller {
     changing: Budget,
     /// A record could not be written, so nobody knows what the log holds.
     is_stopped: Cell<bool>,
+}
+
+/// What the controller is told at the start.
+pub(crate) struct Settings {
+    pub(crate) cores_count: u16,
+    pub(crate) limits: TopicLimits,
+    /// Between two checkpoints of a journal.
+    pub(crate) checkpoint_interval_ms: i64,
+    /// What the configuration file says for topics.
+    pub(crate) file_configs: BrokerConfigs,
 }
 
 /// Why the metadata cannot be used.
@@ -64,8 +76,7 @@ impl Controller {
     pub(crate) async fn open(
         replica: Rc<Replica>,
         mesh: Rc<CoreMesh>,
-        cores_count: u16,
-        limits: TopicLimits,
+        settings: Settings,
         image: ClusterImage,
     ) -> Result<Rc<Controller>, MetadataError> {
         let state = read_state(&replica).await?;
@@ -73,8 +84,7 @@ impl Controller {
         let controller = Rc::new(Controller {
             replica,
             mesh,
-            cores_count,
-            limits,
+            settings,
             state: RefCell::new(state),
             partitions: RefCell::default(),
             image: RefCell::new(Arc::new(image)),
@@ -106,6 +116,7 @@ impl Controller {
         is_complete: bool,
     ) {
         let state = self.state.borrow().clone();
+        let spec_of = self.specs();
         let mut wanted = Vec::new();
         for topic in state.topics() {
             for partition in partitions_of(topic) {
@@ -137,7 +148,7 @@ impl Controller {
         let mut state = self.state.borrow().clone();
         for new in &topics {
             let id = TopicId::from_random(runtime::with_rng(runtime::Rng::next_u128));
-            let record = state.decide_topic(new, &self.limits, id);
+            let record = state.decide_topic(new, &self.settings.limits, id);
             if let Ok(record) = &record {
                 state.replay(record).expect("what was decided can be replayed");
             }
@@ -149,7 +160,7 @@ impl Controller {
         };
         if validate_only {
             let nowhere = PartitionImage { owner: CoreId(0), leader_epoch: None };
-            let image = self.image().next(&state, |_| nowhere);
+            let image = self.image().next(&state, self.broker_configs(), |_| nowhere);
             let image_of = |id| image.topic_by_id(id).expect("it was replayed").clone();
             return decided.into_iter().map(|it| it.map(|it| image_of(id_of(&it)))).collect();
         }
@@ -157,6 +168,7 @@ impl Controller {
         if let Err(failure) = self.record(records).await {
             return decided.into_iter().map(|it| it.and(Err(failure.clone()))).collect();
         }
+        let spec_of = self.specs();
         let mut wanted = Vec::new();
         for record in decided.iter().flatten() {
             let topic = state.topic(id_of(record)).expect("it was replayed");
@@ -189,11 +201,12 @@ impl Controller {
         let _turn = self.changing.take(1).await;
         // Later topics of a request leave to the limit what the earlier ones take.
         let mut state = self.state.borrow().clone();
+        let spec_of = self.specs();
         let mut wanted = Vec::new();
         let mut records = Vec::new();
         let mut outcomes: Vec<Result<TopicId, Failure>> = Vec::with_capacity(topics.len());
         for more in &topics {
-            let decided = state.decide_partitions(more, &self.limits);
+            let decided = state.decide_partitions(more, &self.settings.limits);
             outcomes.push(match decided {
                 Ok(record) => {
                     let topic = state.topic_named(&more.topic).expect("it was decided on").clone();
@@ -233,6 +246,7 @@ impl Controller {
             if self.is_stopped.get() {
                 return;
             }
+            let spec_of = self.specs();
             let wanted: Vec<_> = {
                 let (state, partitions) = (self.state.borrow(), self.partitions.borrow());
                 let closed = partitions.iter().filter(|(_, image)| image.leader_epoch.is_none());
@@ -356,7 +370,7 @@ impl Controller {
         &self,
         wanted: Vec<(PartitionSpec, Option<CoreId>)>,
     ) -> BTreeMap<TopicId, Failure> {
-        let mut counts = vec![0_usize; usize::from(self.cores_count)];
+        let mut counts = vec![0_usize; usize::from(self.settings.cores_count)];
         for image in self.partitions.borrow().values() {
             counts[image.owner.index()] += 1;
         }
@@ -366,7 +380,7 @@ impl Controller {
         let mut by_owner: BTreeMap<CoreId, Vec<_>> = BTreeMap::new();
         for (spec, owner) in wanted {
             let owner = owner.unwrap_or_else(|| {
-                let least = (0..self.cores_count)
+                let least = (0..self.settings.cores_count)
                     .min_by_key(|core| counts[usize::from(*core)])
                     .expect("there is a core");
                 counts[usize::from(least)] += 1;
@@ -408,15 +422,16 @@ impl Controller {
             let (state, partitions) = (self.state.borrow(), self.partitions.borrow());
             let nowhere = PartitionImage { owner: CoreId(0), leader_epoch: None };
             let of = |partition| partitions.get(&partition).copied().unwrap_or(nowhere);
-            Arc::new(self.image.borrow().next(&state, of))
+            Arc::new(self.image.borrow().next(&state, self.broker_configs(), of))
         };
         *self.image.borrow_mut() = image.clone();
         self.broadcast(|| CoreRequest::Install(image.clone())).await;
     }
 
     async fn broadcast(&self, request: impl Fn() -> CoreRequest) {
-        let calls: Vec<_> =
-            (0..self.cores_count).map(|core| self.mesh.call(CoreId(core), request())).collect();
+        let calls: Vec<_> = (0..self.settings.cores_count)
+            .map(|core| self.mesh.call(CoreId(core), request()))
+            .collect();
         for call in calls {
             // A core that is stopping needs no image.
             let _ = call.await;

@@ -13,7 +13,7 @@ use runtime::sync::budget::Budget;
 use runtime::sync::oneshot;
 use runtime::sync::watch::Watch;
 use runtime::{CoreId, JoinHandle, Mesh, Reply, TcpListener, TcpStream};
-use storage::{Log, LogOptions, RecoveredLog, SegmentAge, Store};
+use storage::{Log, RecoveredLog, Store};
 use wire::ErrorCode;
 
 use crate::boot::Gathering;
@@ -23,7 +23,7 @@ use crate::connection::{self, MovedConnection, Resting};
 use crate::controller::Controller;
 use crate::failure::Failure;
 use crate::fetch_sessions::FetchSessions;
-use crate::image::ClusterImage;
+use crate::image::{ClusterImage, DEFAULT_LOG};
 use crate::lines::ClientLines;
 use crate::metrics::{ConnectionCounters, CoreMetrics};
 use crate::owner::Owner;
@@ -191,6 +191,8 @@ impl Core {
                 reply.send(CoreAnswer::Connection(self.take_connection(connection)));
             }
             CoreRequest::FindOffsets(queries) => self.owner().find_offsets(queries, reply),
+            CoreRequest::DeleteRecords(deletions) => self.owner().delete_records(deletions, reply),
+            CoreRequest::Sizes(partitions) => self.owner().sizes(partitions, reply),
             CoreRequest::FindEpochEnds(queries) => self.owner().find_epoch_ends(queries, reply),
             CoreRequest::Install(image) => {
                 *self.image.borrow_mut() = image;
@@ -216,6 +218,9 @@ impl Core {
             CoreRequest::OpenPartitions(specs) => {
                 CoreAnswer::Opened(self.owner().open(specs).await)
             }
+            CoreRequest::Configure(specs) => {
+                CoreAnswer::Outcomes(self.owner().configure(specs).await)
+            }
             CoreRequest::RemovePartitions(partitions) => {
                 self.owner().remove(partitions).await;
                 CoreAnswer::Done
@@ -231,13 +236,19 @@ impl Core {
                 Err(text) => CoreAnswer::Failed(text),
             },
             CoreRequest::DeleteTopics(ids) => match self.controller() {
-                Ok(controller) => CoreAnswer::Deleted(controller.delete_topics(ids).await),
+                Ok(controller) => CoreAnswer::Outcomes(controller.delete_topics(ids).await),
                 Err(text) => CoreAnswer::Failed(text),
             },
             CoreRequest::CreatePartitions { topics, validate_only } => match self.controller() {
-                Ok(controller) => CoreAnswer::Partitions(
-                    controller.create_partitions(topics, validate_only).await,
-                ),
+                Ok(controller) => {
+                    CoreAnswer::Outcomes(controller.create_partitions(topics, validate_only).await)
+                }
+                Err(text) => CoreAnswer::Failed(text),
+            },
+            CoreRequest::AlterConfigs { alters, validate_only } => match self.controller() {
+                Ok(controller) => {
+                    CoreAnswer::Outcomes(controller.alter_configs(alters, validate_only).await)
+                }
                 Err(text) => CoreAnswer::Failed(text),
             },
             CoreRequest::ProducerIds => match self.controller() {
@@ -484,11 +495,3 @@ impl Core {
         CoreAnswer::of(store.retire().await)
     }
 }
-
-/// Until the topic is known that the log belongs to.
-pub(crate) const DEFAULT_LOG: LogOptions = LogOptions {
-    segment_bytes_max: 1 << 30,
-    segment_age: SegmentAge::ANY,
-    index_interval_bytes: 4096,
-    is_alone: true,
-};

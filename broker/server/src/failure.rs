@@ -1,9 +1,9 @@
 //! What goes wrong, as Kafka's clients are told.
 
-use coordinator::{NameError, PartitionsRefused, TopicRefused};
-use model::TopicPartition;
+use coordinator::{ConfigsRefused, NameError, PartitionsRefused, TopicRefused};
 use model::codec::CodecError;
 use model::record_batch::BatchError;
+use model::{Offset, TopicPartition};
 use replication::{AppendRefused, ReadRefused, SequenceError, WaitError};
 use storage::{AppendError, ReadError};
 use wire::{ErrorCode, Text};
@@ -25,6 +25,17 @@ impl Failure {
             ErrorCode::UnknownTopicOrPartition,
             "This server does not host this topic-partition.",
         )
+    }
+
+    /// A partition's log cannot be used as it should be.
+    pub(crate) fn storage(partition: TopicPartition, error: &dyn std::fmt::Display) -> Failure {
+        tracing::error!(%partition, %error, "a partition cannot be opened or changed");
+        Failure::new(ErrorCode::KafkaStorageError, error)
+    }
+
+    pub(crate) fn beyond(offset: Offset, high_watermark: Offset) -> Failure {
+        let text = format!("offset {offset} is not between 0 and {high_watermark}");
+        Failure::new(ErrorCode::OffsetOutOfRange, text)
     }
 
     /// The metadata have the partition, and this core has no replica of it: Kafka's answer makes
@@ -168,6 +179,22 @@ impl From<PartitionsRefused> for Failure {
                 ErrorCode::InvalidPartitions
             }
             PartitionsRefused::Assignment(_) => ErrorCode::InvalidReplicaAssignment,
+        };
+        Failure::new(code, refused)
+    }
+}
+
+impl From<ConfigsRefused> for Failure {
+    fn from(refused: ConfigsRefused) -> Failure {
+        let code = match &refused {
+            ConfigsRefused::UnknownTopic { .. } => ErrorCode::UnknownTopicOrPartition,
+            ConfigsRefused::OtherBroker { .. }
+            | ConfigsRefused::Repeated { .. }
+            // As in Kafka, where a broker's config that is wrong makes the request wrong.
+            | ConfigsRefused::OfBroker(_) => ErrorCode::InvalidRequest,
+            ConfigsRefused::NotAList { .. } | ConfigsRefused::OfTopic(_) => {
+                ErrorCode::InvalidConfig
+            }
         };
         Failure::new(code, refused)
     }

@@ -1,12 +1,15 @@
 //! What is done with each request.
 
+mod alter_configs;
 mod api_versions;
 mod configs;
 mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
+mod describe_log_dirs;
 mod describe_topic_partitions;
 mod fetch;
 mod init_producer_id;
@@ -125,17 +128,17 @@ pub(crate) async fn dispatch(
             })
         }
         // Before anything that comes after them on the connection.
-        Request::CreateTopics(request) => {
-            ready(respond(create_topics::handle(&core, request).await.into()))
-        }
-        Request::CreatePartitions(request) => {
-            ready(respond(create_partitions::handle(&core, request).await.into()))
-        }
-        Request::DeleteTopics(request) => {
-            ready(respond(delete_topics::handle(&core, version, request).await.into()))
-        }
-        Request::InitProducerId(request) => {
-            ready(respond(init_producer_id::handle(&core, request).await.into()))
+        Request::CreateTopics(_)
+        | Request::CreatePartitions(_)
+        | Request::DeleteTopics(_)
+        | Request::DeleteRecords(_)
+        | Request::AlterConfigs(_)
+        | Request::IncrementalAlterConfigs(_)
+        | Request::InitProducerId(_) => ready(respond(finish(&core, version, request).await)),
+        Request::DescribeLogDirs(request) => {
+            Box::pin(
+                async move { respond(describe_log_dirs::handle(&core, &request).await.into()) },
+            )
         }
         Request::ApiVersions(request) => ready(respond(api_versions::handle(version, &request))),
         Request::DescribeConfigs(request) => {
@@ -148,6 +151,24 @@ pub(crate) async fn dispatch(
             ready(respond(describe_topic_partitions::handle(&core, &request).into()))
         }
     })
+}
+
+/// What is done before the next request is read.
+async fn finish(core: &Rc<Core>, version: i16, request: Request) -> Response {
+    match request {
+        Request::CreateTopics(request) => create_topics::handle(core, request).await.into(),
+        Request::CreatePartitions(request) => create_partitions::handle(core, request).await.into(),
+        Request::DeleteTopics(request) => {
+            delete_topics::handle(core, version, request).await.into()
+        }
+        Request::DeleteRecords(request) => delete_records::handle(core, request).await.into(),
+        Request::AlterConfigs(request) => alter_configs::handle(core, request).await.into(),
+        Request::IncrementalAlterConfigs(request) => {
+            alter_configs::handle_incremental(core, request).await.into()
+        }
+        Request::InitProducerId(request) => init_producer_id::handle(core, request).await.into(),
+        request => unreachable!("dispatched elsewhere: {}", request.api_key()),
+    }
 }
 
 fn ready(outcome: Outcome) -> OutcomeFuture {

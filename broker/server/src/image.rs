@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use coordinator::{ClusterState, Topic, TopicConfigs};
+use coordinator::{BrokerConfigs, ClusterState, LogConfig, Topic, TopicConfigs};
 use model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
+use replication::Retention;
 use runtime::CoreId;
 use storage::{LogOptions, SegmentAge};
 use wire::Text;
@@ -18,6 +19,8 @@ pub(crate) struct ClusterImage {
     pub(crate) cluster_id: Text,
     pub(crate) broker: BrokerId,
     pub(crate) address: HostPort,
+    /// What topics have that say nothing themselves.
+    pub(crate) broker_configs: BrokerConfigs,
     topics: BTreeMap<Text, Arc<TopicImage>>,
     names: BTreeMap<TopicId, Text>,
 }
@@ -27,7 +30,10 @@ pub(crate) struct ClusterImage {
 pub(crate) struct TopicImage {
     pub(crate) id: TopicId,
     pub(crate) name: Text,
+    /// What was said for it.
     pub(crate) configs: TopicConfigs,
+    /// What holds.
+    pub(crate) log: LogConfig,
     /// By index.
     pub(crate) partitions: Vec<PartitionImage>,
 }
@@ -47,6 +53,7 @@ impl ClusterImage {
             cluster_id: Text::from_static(""),
             broker,
             address,
+            broker_configs: BrokerConfigs::default(),
             topics: BTreeMap::new(),
             names: BTreeMap::new(),
         }
@@ -56,13 +63,16 @@ impl ClusterImage {
     pub(crate) fn next(
         &self,
         state: &ClusterState,
+        broker_configs: BrokerConfigs,
         partition: impl Fn(TopicPartition) -> PartitionImage,
     ) -> ClusterImage {
+        let log_config = log_configs(broker_configs.clone());
         let image_of = |topic: &Topic| {
             let partitions = partitions_of(topic).map(&partition).collect();
             Arc::new(TopicImage {
                 id: topic.id,
                 name: Text::from(topic.name.clone()),
+                log: log_config(&topic.configs),
                 configs: topic.configs.clone(),
                 partitions,
             })
@@ -73,7 +83,9 @@ impl ClusterImage {
             cluster_id: Text::from(state.cluster_id().unwrap_or_default().to_owned()),
             names: topics.values().map(|topic| (topic.id, topic.name.clone())).collect(),
             topics,
-            ..self.clone()
+            broker_configs,
+            broker: self.broker,
+            address: self.address.clone(),
         }
     }
 
@@ -105,23 +117,55 @@ pub(crate) fn partitions_of(topic: &Topic) -> impl Iterator<Item = TopicPartitio
         .map(move |index| TopicPartition { topic: id, partition: PartitionIndex(index) })
 }
 
-/// How the log of a topic's partition is kept.
-pub(crate) fn spec_of(partition: TopicPartition, configs: &TopicConfigs) -> PartitionSpec {
-    PartitionSpec {
-        partition,
-        is_durable: configs.is_durable(),
-        log: LogOptions {
-            segment_bytes_max: configs.segment_bytes(),
-            segment_age: SegmentAge::ANY,
-            index_interval_bytes: configs.index_interval_bytes(),
-            is_alone: true,
-        },
+/// What holds for topics of these configs. Most have none of their own.
+pub(crate) fn log_configs(broker: BrokerConfigs) -> impl Fn(&TopicConfigs) -> LogConfig {
+    let of_most = LogConfig::of(&TopicConfigs::default(), &broker);
+    move |topic| match topic.given().is_empty() {
+        true => of_most,
+        false => LogConfig::of(topic, &broker),
     }
 }
 
-/// How internal topics' logs are kept.
-pub(crate) const INTERNAL_LOG: LogOptions = LogOptions {
-    segment_bytes_max: 64 << 20,
+impl PartitionSpec {
+    /// How the log of a topic's partition is kept.
+    pub(crate) fn new(
+        partition: TopicPartition,
+        config: &LogConfig,
+        checkpoint_interval_ms: i64,
+    ) -> PartitionSpec {
+        PartitionSpec {
+            partition,
+            is_durable: config.is_durable(checkpoint_interval_ms),
+            log: LogOptions {
+                segment_bytes_max: config.segment_bytes,
+                segment_age: SegmentAge {
+                    max_ms: config.segment_ms,
+                    jitter_ms: config.segment_jitter_ms,
+                },
+                index_interval_bytes: config.index_interval_bytes,
+                is_alone: true,
+            },
+            retention: Retention {
+                age_max_ms: config.retention_ms,
+                size_max_bytes: config.retention_bytes,
+            },
+        }
+    }
+
+    /// How the log of the cluster's metadata is kept.
+    pub(crate) fn of_metadata() -> PartitionSpec {
+        PartitionSpec {
+            partition: TopicPartition::CLUSTER_METADATA,
+            is_durable: true,
+            log: LogOptions { segment_bytes_max: 64 << 20, ..DEFAULT_LOG },
+            retention: Retention::EVERYTHING,
+        }
+    }
+}
+
+/// Until the topic is known that the log belongs to.
+pub(crate) const DEFAULT_LOG: LogOptions = LogOptions {
+    segment_bytes_max: 1 << 30,
     segment_age: SegmentAge::ANY,
     index_interval_bytes: 4096,
     is_alone: true,

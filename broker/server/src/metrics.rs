@@ -115,6 +115,7 @@ pub(crate) struct CoreMetrics {
     carry_bytes: u64,
     segment_bytes: u64,
     read_bytes: u64,
+    segments_removed: u64,
     journal_waiting_bytes: usize,
     journal_replay_bytes: u64,
     tail_bytes: usize,
@@ -153,6 +154,7 @@ struct StreamCounts {
 #[derive(Clone, Copy, Debug)]
 struct PartitionCounts {
     busy_nanos: u64,
+    log_start: i64,
     log_end: i64,
     durability: Durability,
 }
@@ -176,6 +178,7 @@ impl CoreMetrics {
         let partitions = replicas.iter().map(|replica| {
             let counts = PartitionCounts {
                 busy_nanos: replica.busy_nanos(),
+                log_start: replica.progress().log_start.0,
                 log_end: replica.progress().log_end.0,
                 durability: replica.log().durability(),
             };
@@ -194,6 +197,7 @@ impl CoreMetrics {
             carry_bytes: metrics.carry_bytes.get(),
             segment_bytes: metrics.segment_bytes.get(),
             read_bytes: metrics.read_bytes.get(),
+            segments_removed: metrics.segments_removed.get(),
             journal_waiting_bytes: store.waiting_bytes(),
             journal_replay_bytes: store.replay_bytes(),
             tail_bytes: store.tail_bytes(),

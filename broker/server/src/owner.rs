@@ -1,9 +1,12 @@
 //! The partitions that live on this core, and what other cores may ask of them.
 
+mod upkeep;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{BrokerId, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
 use replication::{Append, EpochEnd, Isolation, ReadFrom, Replica};
@@ -25,6 +28,8 @@ pub(crate) struct Owner {
     node: NodeId,
     store: Rc<Store>,
     batch_bytes_max: usize,
+    /// Between two looks for what is too old.
+    retention_interval: Duration,
     replicas: RefCell<BTreeMap<TopicPartition, Rc<Replica>>>,
     watches: RefCell<BTreeMap<WatchId, Vec<JoinHandle<()>>>>,
     /// A journal is damaged so that logs may be there which were not found.
@@ -32,11 +37,17 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    pub(crate) fn new(broker: BrokerId, store: Rc<Store>, batch_bytes_max: usize) -> Rc<Owner> {
+    pub(crate) fn new(
+        broker: BrokerId,
+        store: Rc<Store>,
+        batch_bytes_max: usize,
+        retention_interval: Duration,
+    ) -> Rc<Owner> {
         Rc::new(Owner {
             node: NodeId { broker, incarnation: INCARNATION },
             store,
             batch_bytes_max,
+            retention_interval,
             replicas: RefCell::default(),
             watches: RefCell::default(),
             misses_logs: Cell::new(false),
@@ -319,15 +330,12 @@ impl Owner {
     }
 
     async fn open_one(&self, spec: PartitionSpec) -> Result<Rc<Replica>, Failure> {
-        let PartitionSpec { partition, is_durable, log: options } = spec;
+        let PartitionSpec { partition, is_durable, log: options, retention } = spec;
         if let Ok(replica) = self.replica(partition) {
             return Ok(replica);
         }
-        let storage_error = |error: &dyn std::fmt::Display| {
-            tracing::error!(%partition, %error, "a partition cannot be opened");
-            Failure::new(ErrorCode::KafkaStorageError, error)
-        };
-        let durability = if is_durable { Durability::Durable } else { Durability::Relaxed };
+        let storage_error = |error: &dyn std::fmt::Display| Failure::storage(partition, error);
+        let durability = durability_of(is_durable);
         let log = match self.store.log(partition) {
             Some(log) => {
                 log.set_options(options);
@@ -355,6 +363,7 @@ impl Owner {
         let replica = Replica::open(log, self.node, self.batch_bytes_max)
             .await
             .map_err(|error| storage_error(&error))?;
+        replica.set_retention(retention);
         self.replicas.borrow_mut().insert(partition, replica.clone());
         Ok(replica)
     }
@@ -394,6 +403,10 @@ impl Owner {
             replica.resign();
         }
     }
+}
+
+fn durability_of(is_durable: bool) -> Durability {
+    if is_durable { Durability::Durable } else { Durability::Relaxed }
 }
 
 /// A fetch's results so far, and what it may still take.

@@ -172,10 +172,14 @@ apis! {
     ApiVersions: ApiVersionsRequest => ApiVersionsResponse;
     CreateTopics: CreateTopicsRequest => CreateTopicsResponse;
     DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse;
+    DeleteRecords: DeleteRecordsRequest => DeleteRecordsResponse;
     InitProducerId: InitProducerIdRequest => InitProducerIdResponse;
     OffsetForLeaderEpoch: OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
     DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse;
+    AlterConfigs: AlterConfigsRequest => AlterConfigsResponse;
+    DescribeLogDirs: DescribeLogDirsRequest => DescribeLogDirsResponse;
     CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse;
+    IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }
@@ -206,10 +210,14 @@ impl ApiKey {
             | ApiKey::ApiVersions
             | ApiKey::CreateTopics
             | ApiKey::DeleteTopics
+            | ApiKey::DeleteRecords
             | ApiKey::InitProducerId
             | ApiKey::OffsetForLeaderEpoch
             | ApiKey::DescribeConfigs
+            | ApiKey::AlterConfigs
+            | ApiKey::DescribeLogDirs
             | ApiKey::CreatePartitions
+            | ApiKey::IncrementalAlterConfigs
             | ApiKey::DescribeCluster
             | ApiKey::DescribeTopicPartitions => versions,
         }

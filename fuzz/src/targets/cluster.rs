@@ -1,7 +1,8 @@
 //! The cluster's metadata: its records, and the configs of topics.
 
 use coordinator::{
-    CONFIGS, ClusterRecord, ClusterState, NewTopic, TopicConfigs, TopicLimits, check_topic_name,
+    AlterConfigs, BrokerConfigs, CONFIGS, ClusterRecord, ClusterState, ConfigChange,
+    ConfigResource, LogConfig, NewTopic, TopicConfigs, TopicLimits, check_topic_name, value_of,
 };
 use model::{BrokerId, TopicId};
 
@@ -31,10 +32,12 @@ pub(crate) fn topic_configs(input: &[u8]) {
     let checked = TopicConfigs::new(given.clone());
     if let Ok(configs) = &checked {
         for definition in CONFIGS {
-            let value = configs.value(definition);
+            let broker = BrokerConfigs::default();
+            let (_, value) = value_of(configs, &broker, definition);
             let alone = TopicConfigs::new([(definition.name, Some(value))]);
             assert!(alone.is_ok(), "{} may be {value}", definition.name);
         }
+        let _ = LogConfig::of(configs, &BrokerConfigs::default());
     }
     let new = NewTopic {
         name: name.to_owned(),
@@ -54,5 +57,13 @@ pub(crate) fn topic_configs(input: &[u8]) {
         state.replay(&record).expect("what was decided can be replayed");
         let again = state.decide_topic(&new, &limits, TopicId::from_random(2));
         assert!(again.is_err(), "there is one of this name");
+        let changes = new.configs.iter().map(|(name, value)| {
+            let change = value.clone().map_or(ConfigChange::Unset, ConfigChange::Set);
+            (name.clone(), change)
+        });
+        let resource = ConfigResource::Topic(name.to_owned());
+        let alter = AlterConfigs { resource, changes: changes.collect(), replaces_all: true };
+        let altered = state.decide_configs(&alter, &limits);
+        assert_eq!(altered, Ok(None), "the topic has them already");
     }
 }

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::topic_config::BrokerConfigs;
 
 const LIMITS: TopicLimits = TopicLimits {
     broker: BrokerId(1),
@@ -71,7 +72,8 @@ fn counts_are_limited() {
     let refused = create(&mut state, &large, 2).unwrap_err().to_string();
     assert_eq!(
         refused,
-        "max.message.bytes=2097153: the journal takes batches of up to 2097152 bytes"
+        "Invalid value 2097153 for configuration max.message.bytes: the journal takes batches of up \
+         to 2097152 bytes"
     );
 }
 
@@ -220,4 +222,131 @@ proptest! {
         }
         prop_assert_eq!(again, state);
     }
+}
+
+fn set(name: &str, value: &str) -> (String, ConfigChange) {
+    (name.to_owned(), ConfigChange::Set(value.to_owned()))
+}
+
+fn alter(
+    state: &mut ClusterState,
+    resource: ConfigResource,
+    changes: Vec<(String, ConfigChange)>,
+    replaces_all: bool,
+) -> Result<bool, ConfigsRefused> {
+    let alter = AlterConfigs { resource, changes, replaces_all };
+    let record = state.decide_configs(&alter, &LIMITS)?;
+    if let Some(record) = &record {
+        state.replay(record).unwrap();
+    }
+    Ok(record.is_some())
+}
+
+fn topic(name: &str) -> ConfigResource {
+    ConfigResource::Topic(name.to_owned())
+}
+
+#[test]
+fn configs_of_a_topic_are_set_unset_and_replaced() {
+    let mut state = ClusterState::default();
+    create(&mut state, &named("t"), 1).unwrap();
+    let given = |state: &ClusterState| {
+        let configs = state.topic_named("t").unwrap().configs.given().clone();
+        configs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()
+    };
+    let two = vec![set("retention.ms", "1000"), set("segment.bytes", "65536")];
+    assert_eq!(alter(&mut state, topic("t"), two.clone(), false), Ok(true));
+    assert_eq!(given(&state), ["retention.ms=1000", "segment.bytes=65536"]);
+    assert_eq!(alter(&mut state, topic("t"), two, false), Ok(false), "nothing has changed");
+
+    let unset = vec![("retention.ms".to_owned(), ConfigChange::Unset)];
+    assert_eq!(alter(&mut state, topic("t"), unset.clone(), false), Ok(true));
+    assert_eq!(given(&state), ["segment.bytes=65536"]);
+    assert_eq!(alter(&mut state, topic("t"), unset, false), Ok(false));
+    // Of a name that nobody knows there is nothing to unset, as in Kafka.
+    let unknown = vec![("no.such".to_owned(), ConfigChange::Unset)];
+    assert_eq!(alter(&mut state, topic("t"), unknown, false), Ok(false));
+
+    assert_eq!(alter(&mut state, topic("t"), vec![set("segment.ms", "9")], true), Ok(true));
+    assert_eq!(given(&state), ["segment.ms=9"]);
+    let policy = ConfigChange::Append("delete".to_owned());
+    let appended = vec![("cleanup.policy".to_owned(), policy)];
+    assert_eq!(alter(&mut state, topic("t"), appended, false), Ok(true));
+    assert_eq!(given(&state), ["cleanup.policy=delete", "segment.ms=9"]);
+    assert_eq!(alter(&mut state, topic("t"), Vec::new(), true), Ok(true));
+    assert_eq!(given(&state), [""; 0]);
+}
+
+#[test]
+fn a_change_of_configs_is_refused_whole() {
+    let mut state = ClusterState::default();
+    create(&mut state, &named("t"), 1).unwrap();
+    let before = state.clone();
+    let mut refused =
+        |changes| alter(&mut state, topic("t"), changes, false).unwrap_err().to_string();
+    assert_eq!(
+        refused(vec![set("retention.ms", "5"), set("no.such", "1")]),
+        "Unknown topic config name: no.such"
+    );
+    assert_eq!(
+        refused(vec![set("retention.ms", "-2")]),
+        "Invalid value -2 for configuration retention.ms: Value must be at least -1"
+    );
+    assert_eq!(
+        refused(vec![set("max.message.bytes", "2097153")]),
+        "Invalid value 2097153 for configuration max.message.bytes: the journal takes batches of up \
+         to 2097152 bytes"
+    );
+    assert_eq!(
+        refused(vec![set("retention.ms", "1"), set("retention.ms", "2")]),
+        "Error due to duplicate config keys: retention.ms"
+    );
+    let append = ConfigChange::Append("1".to_owned());
+    assert_eq!(
+        refused(vec![("retention.ms".to_owned(), append)]),
+        "Can't APPEND to key retention.ms because its type is not LIST."
+    );
+    let nowhere = alter(&mut state, topic("u"), Vec::new(), false).unwrap_err();
+    assert_eq!(nowhere.to_string(), "The topic 'u' does not exist.");
+    assert_eq!(state, before);
+}
+
+#[test]
+fn configs_of_brokers_hold_for_topics_that_say_nothing() {
+    let mut state = ClusterState::default();
+    let file = BrokerConfigs::from_file([("segment.ms", "7")]).unwrap();
+    let ours = ConfigResource::Broker(Some(LIMITS.broker));
+    let all = ConfigResource::Broker(None);
+    let shorter = vec![set("log.retention.ms", "50")];
+    assert_eq!(alter(&mut state, all.clone(), shorter, false), Ok(true));
+    let shortest = vec![set("log.retention.ms", "40"), set("log.segment.bytes", "70000")];
+    assert_eq!(alter(&mut state, ours.clone(), shortest, false), Ok(true));
+    let config = |state: &ClusterState| {
+        let configs = state.broker_configs(LIMITS.broker, &file);
+        let config = crate::LogConfig::of(&TopicConfigs::default(), &configs);
+        (config.retention_ms, config.segment_bytes, config.segment_ms)
+    };
+    assert_eq!(config(&state), (Some(40), 70_000, 7));
+    assert_eq!(alter(&mut state, ours.clone(), Vec::new(), true), Ok(true));
+    assert_eq!(config(&state), (Some(50), 1 << 30, 7));
+
+    let before = state.clone();
+    let mut refused =
+        |resource, changes| alter(&mut state, resource, changes, false).unwrap_err().to_string();
+    assert_eq!(
+        refused(all.clone(), vec![set("retention.ms", "5")]),
+        "Cannot update these configs dynamically: [retention.ms]"
+    );
+    assert_eq!(
+        refused(ours, vec![set("log.retention.ms", "soon")]),
+        "Invalid value soon for configuration log.retention.ms: Not a number of type LONG"
+    );
+    assert_eq!(
+        refused(ConfigResource::Broker(Some(BrokerId(7))), Vec::new()),
+        "Unexpected broker id, expected 1 or empty string, but received 7"
+    );
+    assert_eq!(state, before);
+    let unset = vec![("log.retention.ms".to_owned(), ConfigChange::Unset)];
+    assert_eq!(alter(&mut state, all, unset, false), Ok(true));
+    assert_eq!(state, ClusterState::default());
 }

@@ -1,5 +1,7 @@
 //! The configuration file as it is written. Every key may be missing.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 pub(super) use toml::Spanned;
 
@@ -14,6 +16,9 @@ pub(super) struct RawConfig {
     pub(super) memory: RawMemory,
     pub(super) journal: RawJournal,
     pub(super) producers: RawProducers,
+    pub(super) retention: RawRetention,
+    #[serde(rename = "topic-configs")]
+    pub(super) topic_configs: BTreeMap<String, Spanned<toml::Value>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -79,4 +84,10 @@ pub(super) struct RawJournal {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct RawProducers {
     pub(super) expiration_ms: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct RawRetention {
+    pub(super) check_interval_ms: Option<Spanned<i64>>,
 }

@@ -1,30 +1,29 @@
-//! What DescribeConfigs and CreateTopics say of configs alike.
+//! What requests about configs have in common: Kafka's numbers for resources, sources and types.
 
-use coordinator::{ConfigDefinition, ConfigKind, TopicConfigs};
+use coordinator::{ConfigKind, ConfigSource};
 
-/// Where a value is from: 1 the topic, 5 the default.
-pub(super) fn source_of(configs: &TopicConfigs, definition: &ConfigDefinition) -> i8 {
-    const TOPIC: i8 = 1;
-    const DEFAULT: i8 = 5;
-    if configs.given().contains_key(definition.name) { TOPIC } else { DEFAULT }
+/// A resource that is a topic.
+pub(super) const TOPIC: i8 = 2;
+/// A resource that is a broker, or all of them.
+pub(super) const BROKER: i8 = 4;
+
+pub(super) fn source_code(source: ConfigSource) -> i8 {
+    match source {
+        ConfigSource::Topic => 1,
+        ConfigSource::Broker => 2,
+        ConfigSource::AllBrokers => 3,
+        ConfigSource::File => 4,
+        ConfigSource::Default => 5,
+    }
 }
 
-/// Kafka's number for the type of a value.
-pub(super) fn type_of(definition: &ConfigDefinition) -> i8 {
-    const BOOLEAN: i8 = 1;
-    const STRING: i8 = 2;
-    const INT: i8 = 3;
-    const LONG: i8 = 5;
-    const LIST: i8 = 7;
-    match definition.kind {
-        ConfigKind::Int(..) => INT,
-        ConfigKind::Long(..) => LONG,
-        ConfigKind::Choice(_) => STRING,
-        ConfigKind::Only(_) => match definition.default {
-            "true" | "false" => BOOLEAN,
-            "delete" => LIST,
-            number if number.parse::<i64>().is_ok() => LONG,
-            _ => STRING,
-        },
+pub(super) fn type_code(kind: ConfigKind) -> i8 {
+    match kind {
+        ConfigKind::Boolean => 1,
+        ConfigKind::Choice(_) => 2,
+        ConfigKind::Int(..) => 3,
+        ConfigKind::Long(..) => 5,
+        ConfigKind::Ratio => 6,
+        ConfigKind::List(_) => 7,
     }
 }

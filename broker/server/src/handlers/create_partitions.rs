@@ -34,7 +34,7 @@ pub(super) async fn handle(
         Ok(0) | Err(_) => Some(creating.await),
     };
     let (mut outcomes, otherwise) = match answer {
-        Some(CoreAnswer::Partitions(outcomes)) => (outcomes.into_iter(), not_here()),
+        Some(CoreAnswer::Outcomes(outcomes)) => (outcomes.into_iter(), not_here()),
         Some(CoreAnswer::Failed(_)) => (Vec::new().into_iter(), not_here()),
         Some(other) => unreachable!("not an answer to this: {other:?}"),
         None => (Vec::new().into_iter(), too_late()),

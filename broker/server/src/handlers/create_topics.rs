@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use coordinator::{CONFIGS, NewTopic};
+use coordinator::{BrokerConfigs, CONFIGS, NewTopic, value_of};
 use wire::create_topics::{CreatableTopic, CreatableTopicConfigs, CreatableTopicResult};
 use wire::{CreateTopicsRequest, CreateTopicsResponse, ErrorCode, Text};
 
-use super::configs::source_of;
+use super::configs::source_code;
 use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
 use crate::failure::Failure;
@@ -28,6 +28,7 @@ pub(super) async fn handle(core: &Rc<Core>, request: CreateTopicsRequest) -> Cre
         CoreAnswer::Failed(_) => Vec::new().into_iter(),
         other => unreachable!("not an answer to this: {other:?}"),
     };
+    let broker_configs = core.image().broker_configs.clone();
     let results = request.topics.iter().zip(is_repeated).map(|(topic, is_repeated)| {
         let outcome = match is_repeated {
             true => {
@@ -40,7 +41,7 @@ pub(super) async fn handle(core: &Rc<Core>, request: CreateTopicsRequest) -> Cre
             }),
         };
         match outcome {
-            Ok(image) => created(topic, &image),
+            Ok(image) => created(topic, &image, &broker_configs),
             Err(Failure { code, message }) => CreatableTopicResult {
                 name: topic.name.clone(),
                 error_code: code,
@@ -72,12 +73,19 @@ fn new_topic(topic: &CreatableTopic) -> NewTopic {
     }
 }
 
-fn created(topic: &CreatableTopic, image: &TopicImage) -> CreatableTopicResult {
-    let configs = CONFIGS.iter().map(|definition| CreatableTopicConfigs {
-        name: Text::from_static(definition.name),
-        value: Some(Text::from(image.configs.value(definition).to_owned())),
-        config_source: source_of(&image.configs, definition),
-        ..Default::default()
+fn created(
+    topic: &CreatableTopic,
+    image: &TopicImage,
+    broker_configs: &BrokerConfigs,
+) -> CreatableTopicResult {
+    let configs = CONFIGS.iter().map(|definition| {
+        let (source, value) = value_of(&image.configs, broker_configs, definition);
+        CreatableTopicConfigs {
+            name: Text::from_static(definition.name),
+            value: Some(Text::from(value.to_owned())),
+            config_source: source_code(source),
+            ..Default::default()
+        }
     });
     CreatableTopicResult {
         name: topic.name.clone(),

@@ -44,7 +44,7 @@ pub(super) async fn handle(
         .collect();
     let ids = found.iter().flatten().copied().collect();
     let mut outcomes = match core.call_controller(CoreRequest::DeleteTopics(ids)).await {
-        CoreAnswer::Deleted(outcomes) => outcomes.into_iter(),
+        CoreAnswer::Outcomes(outcomes) => outcomes.into_iter(),
         CoreAnswer::Failed(_) => Vec::new().into_iter(),
         other => unreachable!("not an answer to this: {other:?}"),
     };

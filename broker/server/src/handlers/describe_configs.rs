@@ -3,19 +3,18 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use coordinator::CONFIGS;
+use coordinator::{BrokerConfigs, CONFIGS, ConfigDefinition, ConfigSource, value_of};
 use wire::describe_configs::{
     DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult,
     DescribeConfigsSynonym,
 };
 use wire::{DescribeConfigsRequest, DescribeConfigsResponse, ErrorCode, Text};
 
-use super::configs::{source_of, type_of};
+use super::configs::{BROKER, TOPIC, source_code, type_code};
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::image::ClusterImage;
 
-const TOPIC: i8 = 2;
-const BROKER: i8 = 4;
 const SOURCE_STATIC: i8 = 4;
 const SOURCE_DEFAULT: i8 = 5;
 
@@ -69,27 +68,22 @@ fn of_topic(
     let topic = image.topic(&resource.resource_name).ok_or_else(Failure::unknown_partition)?;
     let asked = CONFIGS.iter().filter(|config| is_asked_for(resource, config.name));
     let described = asked.map(|definition| {
-        let value = Text::from(topic.configs.value(definition).to_owned());
-        let source = source_of(&topic.configs, definition);
+        let (source, value) = value_of(&topic.configs, &image.broker_configs, definition);
+        let value = Text::from(value.to_owned());
         let name = Text::from_static(definition.name);
         let mut synonyms = Vec::new();
         if request.include_synonyms {
-            if source != SOURCE_DEFAULT {
-                let value = Some(value.clone());
-                synonyms.push(DescribeConfigsSynonym { name: name.clone(), value, source });
+            if source == ConfigSource::Topic {
+                synonyms.push(synonym(definition.name, &value, source));
             }
-            synonyms.push(DescribeConfigsSynonym {
-                name: name.clone(),
-                value: Some(Text::from_static(definition.default)),
-                source: SOURCE_DEFAULT,
-            });
+            synonyms.extend(of_brokers(&image.broker_configs, definition));
         }
         DescribeConfigsResourceResult {
             name,
             value: Some(value),
-            config_source: source,
+            config_source: source_code(source),
             synonyms,
-            config_type: type_of(definition),
+            config_type: type_code(definition.kind),
             documentation: request
                 .include_documentation
                 .then(|| Text::from_static(definition.documentation)),
@@ -97,6 +91,64 @@ fn of_topic(
         }
     });
     Ok(described.collect())
+}
+
+fn synonym(name: &'static str, value: &str, source: ConfigSource) -> DescribeConfigsSynonym {
+    DescribeConfigsSynonym {
+        name: Text::from_static(name),
+        value: Some(Text::from(value.to_owned())),
+        source: source_code(source),
+    }
+}
+
+/// What brokers say of a topic's config, under their own name for it, the strongest first.
+fn of_brokers(
+    configs: &BrokerConfigs,
+    definition: &'static ConfigDefinition,
+) -> Vec<DescribeConfigsSynonym> {
+    let said = configs.values_of(definition);
+    let said = said.map(|(source, value)| synonym(definition.broker_name, value, source));
+    let by_default = definition
+        .has_broker_default
+        .then(|| synonym(definition.broker_name, definition.default, ConfigSource::Default));
+    said.chain(by_default).collect()
+}
+
+/// What brokers say for all topics, each as a config of the broker; of all brokers, only what was
+/// said for all of them.
+fn for_topics(
+    image: &ClusterImage,
+    request: &DescribeConfigsRequest,
+    resource: &DescribeConfigsResource,
+) -> Vec<DescribeConfigsResourceResult> {
+    let is_all_brokers = resource.resource_name.is_empty();
+    let asked = CONFIGS.iter().filter(|definition| {
+        !definition.broker_name.is_empty() && is_asked_for(resource, definition.broker_name)
+    });
+    let described = asked.filter_map(|definition| {
+        let mut values = image.broker_configs.values_of(definition);
+        let (source, value) = match is_all_brokers {
+            true => values.find(|(source, _)| *source == ConfigSource::AllBrokers)?,
+            false => image.broker_configs.value(definition),
+        };
+        let mut synonyms = Vec::new();
+        if request.include_synonyms {
+            synonyms = of_brokers(&image.broker_configs, definition);
+            synonyms.retain(|of| !is_all_brokers || of.source == source_code(source));
+        }
+        Some(DescribeConfigsResourceResult {
+            name: Text::from_static(definition.broker_name),
+            value: Some(Text::from(value.to_owned())),
+            config_source: source_code(source),
+            synonyms,
+            config_type: type_code(definition.kind),
+            documentation: request
+                .include_documentation
+                .then(|| Text::from_static(definition.documentation)),
+            ..Default::default()
+        })
+    });
+    described.collect()
 }
 
 /// Those of Kafka's broker configs that have a meaning here, as clients look for them.
@@ -115,7 +167,11 @@ fn of_broker(
     const STRING: i8 = 2;
     const INT: i8 = 3;
     const LONG: i8 = 5;
-    let address = core.image().address.clone();
+    let image = core.image();
+    if name.is_empty() {
+        return Ok(for_topics(&image, request, resource));
+    }
+    let address = image.address.clone();
     let values = [
         (
             "advertised.listeners",
@@ -140,16 +196,18 @@ fn of_broker(
         ("delete.topic.enable", "true".to_owned(), BOOLEAN, SOURCE_DEFAULT),
         ("fetch.max.bytes", config.connections.fetch_bytes_max.to_string(), INT, SOURCE_STATIC),
         ("log.dirs", config.data_dir.display().to_string(), STRING, SOURCE_STATIC),
-        ("log.retention.bytes", "-1".to_owned(), LONG, SOURCE_DEFAULT),
-        ("log.retention.ms", "-1".to_owned(), LONG, SOURCE_DEFAULT),
-        ("message.max.bytes", "1048588".to_owned(), INT, SOURCE_DEFAULT),
         (
             "max.incremental.fetch.session.cache.slots",
             config.fetch_sessions.count_max.to_string(),
             INT,
             SOURCE_STATIC,
         ),
-        ("min.insync.replicas", "1".to_owned(), INT, SOURCE_DEFAULT),
+        (
+            "log.retention.check.interval.ms",
+            config.retention_interval.as_millis().to_string(),
+            LONG,
+            SOURCE_STATIC,
+        ),
         ("node.id", config.broker_id.to_string(), INT, SOURCE_STATIC),
         ("num.partitions", config.topics.partitions.to_string(), INT, SOURCE_STATIC),
         (
@@ -181,5 +239,7 @@ fn of_broker(
             ..Default::default()
         }
     });
-    Ok(described.collect())
+    let mut all: Vec<_> = described.collect();
+    all.extend(for_topics(&image, request, resource));
+    Ok(all)
 }

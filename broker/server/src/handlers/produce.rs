@@ -175,31 +175,31 @@ async fn check(
     }
     let topic = topic.ok_or_else(Failure::unknown_partition)?;
     let (partition, owner) = topic.partition(data.index).ok_or_else(Failure::unknown_partition)?;
-    let configs = &topic.configs;
-    let insync_min = configs.insync_replicas_min();
+    let config = &topic.log;
+    let insync_min = config.insync_replicas_min;
     if acks == ACKS_ALL && 1 < insync_min {
         let text = format!("min.insync.replicas is {insync_min}, and there is one copy");
         return Err(Failure::new(ErrorCode::NotEnoughReplicas, text).into());
     }
     let bytes = data.records.unwrap_or_default();
-    let limit = configs.message_bytes_max();
+    let limit = config.message_bytes_max;
     if limit < bytes.len() {
         let size = bytes.len();
         let text = format!("a batch of {size} bytes: max.message.bytes is {limit}");
         return Err(Failure::new(ErrorCode::MessageTooLarge, text).into());
     }
     let now = runtime::wall_clock_ms();
-    let sets_time = configs.timestamp_type() == TimestampType::LogAppendTime;
+    let sets_time = config.timestamp_type == TimestampType::LogAppendTime;
     let rules = AppendRules {
         keys_required: false,
         // A broker that sets the time does not ask for the producer's.
         timestamp_min: Timestamp(match sets_time {
             true => i64::MIN,
-            false => now.saturating_sub(configs.timestamp_before_max_ms()),
+            false => now.saturating_sub(config.timestamp_before_max_ms),
         }),
         timestamp_max: Timestamp(match sets_time {
             true => i64::MAX,
-            false => now.saturating_add(configs.timestamp_after_max_ms()),
+            false => now.saturating_add(config.timestamp_after_max_ms),
         }),
         decompressed_bytes_max: core.config.connections.decompressed_bytes_max as u64,
     };

@@ -86,6 +86,12 @@ const OF_CORES: &[OfCore] = &[
     ("segment_read_bytes_total", "counter", "Bytes read from segments.", |core| {
         core.read_bytes.to_string()
     }),
+    (
+        "segments_removed_total",
+        "counter",
+        "Segments that have left their logs and the disk.",
+        |core| core.segments_removed.to_string(),
+    ),
     ("journal_waiting_bytes", "gauge", "Bytes that wait to be written to the journal.", |core| {
         core.journal_waiting_bytes.to_string()
     }),
@@ -234,6 +240,8 @@ fn partitions(out: &mut Exposition, cores: &[Box<CoreMetrics>], names: &TopicNam
     });
     out.family("partition_log_end_offset", "gauge", "The offset of the next record.");
     of_all(out, "partition_log_end_offset", |counts| counts.log_end.to_string());
+    out.family("partition_log_start_offset", "gauge", "The first offset that can be read.");
+    of_all(out, "partition_log_start_offset", |counts| counts.log_start.to_string());
     out.family("topic_durability", "gauge", "1 for the level at which records are acknowledged.");
     let mut levels = std::collections::BTreeMap::new();
     for (partition, counts) in cores.iter().flat_map(|core| &core.partitions) {

@@ -10,8 +10,9 @@ use wire::create_topics::CreatableTopic;
 use wire::produce::PartitionProduceData;
 use wire::{
     ApiKey, ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest,
-    DescribeTopicPartitionsRequest, ErrorCode, FetchRequest, InitProducerIdRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest, Text, decode_response,
+    DescribeLogDirsRequest, DescribeTopicPartitionsRequest, ErrorCode, FetchRequest,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, Text,
+    decode_response,
 };
 
 use crate::support::{Broker, Client, Directory, batch, now_ms, produce};
@@ -131,6 +132,10 @@ fn c2_c3_every_version_of_every_api_is_answered() {
                     let configs = crate::topics::describe(&mut client, version, 2, "every");
                     assert!(configs.configs.iter().any(|config| config.name == "flush.messages"));
                 }
+                ApiKey::AlterConfigs
+                | ApiKey::IncrementalAlterConfigs
+                | ApiKey::DeleteRecords
+                | ApiKey::DescribeLogDirs => check_upkeep(&mut client, *api, version),
                 ApiKey::DescribeCluster => {
                     let response = client.call(version, &DescribeClusterRequest::default());
                     assert_eq!(response.cluster_id.len(), 22);
@@ -142,6 +147,35 @@ fn c2_c3_every_version_of_every_api_is_answered() {
                 }
             }
         }
+    }
+}
+
+/// What administrators of topics ask for.
+fn check_upkeep(client: &mut Client, api: ApiKey, version: i16) {
+    match api {
+        ApiKey::AlterConfigs => {
+            let request = crate::configs::whole("every", &[("retention.ms", Some("-1"))]);
+            let response = client.call(version, &request);
+            assert_eq!(response.responses[0].error_code, ErrorCode::None);
+        }
+        ApiKey::IncrementalAlterConfigs => {
+            let set = [("retention.ms", 0, Some("-1"))];
+            let request = crate::configs::incremental(2, "every", &set);
+            let response = client.call(version, &request);
+            assert_eq!(response.responses[0].error_code, ErrorCode::None);
+        }
+        ApiKey::DeleteRecords => {
+            let request = crate::deletions::request("every", &[(0, 0)]);
+            let response = client.call(version, &request);
+            let answer = &response.topics[0].partitions[0];
+            assert_eq!(answer.error_code, ErrorCode::None);
+        }
+        ApiKey::DescribeLogDirs => {
+            let request = DescribeLogDirsRequest { topics: None };
+            let response = client.call(version, &request);
+            assert_eq!(response.results[0].topics[0].name, "every");
+        }
+        other => unreachable!("{other} is checked elsewhere"),
     }
 }
 

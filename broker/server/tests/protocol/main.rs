@@ -6,7 +6,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configs;
 mod connection;
+mod deletions;
 mod describe;
 mod epochs;
 mod fetch;

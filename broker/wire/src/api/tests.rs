@@ -21,10 +21,14 @@ fn these_apis_are_spoken() {
         18 ApiVersions 0-4, advertised 0-4
         19 CreateTopics 2-7, advertised 2-7
         20 DeleteTopics 1-6, advertised 1-6
+        21 DeleteRecords 0-2, advertised 0-2
         22 InitProducerId 0-5, advertised 0-5
         23 OffsetForLeaderEpoch 2-4, advertised 2-4
         32 DescribeConfigs 1-4, advertised 1-4
+        33 AlterConfigs 0-2, advertised 0-2
+        35 DescribeLogDirs 1-4, advertised 1-4
         37 CreatePartitions 0-3, advertised 0-3
+        44 IncrementalAlterConfigs 0-1, advertised 0-1
         60 DescribeCluster 0-1, advertised 0-1
         75 DescribeTopicPartitions 0-0, advertised 0-0"#]]
     .assert_eq(&table.join("\n"));
@@ -43,5 +47,5 @@ fn every_key_is_found_by_its_number_and_no_other_is() {
     }
     let codes: Vec<i16> =
         (i16::MIN..=i16::MAX).filter(|&code| ApiKey::from_code(code).is_some()).collect();
-    assert_eq!(codes, [0, 1, 2, 3, 18, 19, 20, 22, 23, 32, 37, 60, 75]);
+    assert_eq!(codes, [0, 1, 2, 3, 18, 19, 20, 21, 22, 23, 32, 33, 35, 37, 44, 60, 75]);
 }

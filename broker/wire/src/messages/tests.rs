@@ -20,8 +20,10 @@ macro_rules! for_every_message {
     ($check_request:ident, $check_response:ident) => {
         for_every_message! { $check_request, $check_response;
             ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, ApiVersionsRequest,
-            CreateTopicsRequest, DeleteTopicsRequest, InitProducerIdRequest,
-            OffsetForLeaderEpochRequest, DescribeConfigsRequest, CreatePartitionsRequest, DescribeClusterRequest,
+            CreateTopicsRequest, DeleteTopicsRequest, DeleteRecordsRequest,
+            InitProducerIdRequest, OffsetForLeaderEpochRequest, DescribeConfigsRequest,
+            AlterConfigsRequest, DescribeLogDirsRequest, CreatePartitionsRequest,
+            IncrementalAlterConfigsRequest, DescribeClusterRequest,
             DescribeTopicPartitionsRequest
         }
     };

@@ -71,10 +71,14 @@ compare! {
     ApiVersionsRequest => ApiVersionsResponse;
     CreateTopicsRequest => CreateTopicsResponse;
     DeleteTopicsRequest => DeleteTopicsResponse;
+    DeleteRecordsRequest => DeleteRecordsResponse;
     InitProducerIdRequest => InitProducerIdResponse;
     OffsetForLeaderEpochRequest => OffsetForLeaderEpochResponse;
     DescribeConfigsRequest => DescribeConfigsResponse;
+    AlterConfigsRequest => AlterConfigsResponse;
+    DescribeLogDirsRequest => DescribeLogDirsResponse;
     CreatePartitionsRequest => CreatePartitionsResponse;
+    IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
     DescribeClusterRequest => DescribeClusterResponse;
     DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }

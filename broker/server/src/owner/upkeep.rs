@@ -1,0 +1,156 @@
+//! What becomes of logs over their lives: other settings, what is old goes, how large they are.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use model::{Offset, Timestamp, TopicPartition};
+use replication::{Enforced, Replica};
+use runtime::Reply;
+
+use super::{Owner, durability_of};
+use crate::call::{CoreAnswer, PartitionSpec};
+use crate::failure::Failure;
+
+/// A segment that will be too old is not looked at again sooner.
+const RECHECK_MIN: Duration = Duration::from_secs(1);
+
+impl Owner {
+    /// Gives partitions other settings, which hold once this returns.
+    pub(crate) async fn configure(
+        self: &Rc<Self>,
+        specs: Vec<PartitionSpec>,
+    ) -> Vec<Result<(), Failure>> {
+        let mut outcomes = Vec::with_capacity(specs.len());
+        let mut with_retention = Vec::new();
+        for spec in specs {
+            outcomes.push(self.configure_one(&spec).await);
+            with_retention.push(spec.partition);
+        }
+        let owner = self.clone();
+        runtime::spawn(async move { owner.settle_retention(with_retention).await });
+        outcomes
+    }
+
+    async fn configure_one(&self, spec: &PartitionSpec) -> Result<(), Failure> {
+        let replica = self.replica(spec.partition)?;
+        let log = replica.log();
+        log.set_options(spec.log);
+        replica.set_retention(spec.retention);
+        let durability = durability_of(spec.is_durable);
+        if log.durability() != durability && !log.is_doubtful() {
+            let switched = self.store().set_durability(log, durability).await;
+            switched.map_err(|error| Failure::storage(spec.partition, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Removes what is too old or too much, again and again.
+    pub(crate) async fn run_retention(self: Rc<Self>) {
+        loop {
+            runtime::sleep(self.retention_interval).await;
+            for replica in self.replicas() {
+                self.enforce_retention(&replica).await;
+            }
+        }
+    }
+
+    /// The same for partitions whose settings have just changed, at once and whenever more of them
+    /// becomes too old, until it is everybody's turn. Who has shortened a retention wants to see it.
+    async fn settle_retention(self: Rc<Self>, mut partitions: Vec<TopicPartition>) {
+        let until = runtime::now() + self.retention_interval;
+        loop {
+            let mut next_due: Option<Timestamp> = None;
+            let mut waiting = Vec::new();
+            for partition in partitions {
+                let Ok(replica) = self.replica(partition) else { continue };
+                if let Some(due) = self.enforce_retention(&replica).await.and_then(|it| it.due) {
+                    next_due = Some(next_due.map_or(due, |next| next.min(due)));
+                    waiting.push(partition);
+                }
+            }
+            let Some(due) = next_due else { return };
+            let left_ms = due.0.saturating_sub(runtime::wall_clock_ms()).saturating_add(1);
+            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
+            let pause = left.max(RECHECK_MIN);
+            if until < runtime::now() + pause {
+                return;
+            }
+            runtime::sleep(pause).await;
+            partitions = waiting;
+        }
+    }
+
+    async fn enforce_retention(&self, replica: &Rc<Replica>) -> Option<Enforced> {
+        let now = Timestamp(runtime::wall_clock_ms());
+        match replica.enforce_retention(now).await {
+            Ok(enforced) => {
+                if let Some(log_start) = enforced.log_start {
+                    let partition = replica.partition();
+                    tracing::info!(%partition, %log_start, "old segments have left the log");
+                }
+                Some(enforced)
+            }
+            Err(error) => {
+                let partition = replica.partition();
+                tracing::warn!(%partition, %error, "old segments stay in the log");
+                None
+            }
+        }
+    }
+
+    /// Moves the starts of logs; answers when that is flushed.
+    pub(crate) fn delete_records(
+        self: &Rc<Self>,
+        deletions: Vec<(TopicPartition, Option<Offset>)>,
+        reply: Reply<CoreAnswer>,
+    ) {
+        let deleting: Vec<_> = deletions
+            .into_iter()
+            .map(|(partition, before)| {
+                let owner = self.clone();
+                runtime::spawn(async move { owner.delete_records_of(partition, before).await })
+            })
+            .collect();
+        runtime::spawn(async move {
+            let mut log_starts = Vec::with_capacity(deleting.len());
+            for deleted in deleting {
+                log_starts.push(deleted.await);
+            }
+            reply.send(CoreAnswer::LogStarts(log_starts));
+        });
+    }
+
+    /// None is everything that consumers may read.
+    async fn delete_records_of(
+        &self,
+        partition: TopicPartition,
+        before: Option<Offset>,
+    ) -> Result<Offset, Failure> {
+        let replica = self.replica(partition)?;
+        let high_watermark = replica.progress().high_watermark;
+        let before = before.unwrap_or(high_watermark);
+        if before < Offset::ZERO || high_watermark < before {
+            return Err(Failure::beyond(before, high_watermark));
+        }
+        Ok(replica.delete_records(before).await?)
+    }
+
+    /// Answers with the bytes of each partition's segments.
+    pub(crate) fn sizes(
+        self: &Rc<Self>,
+        partitions: Vec<TopicPartition>,
+        reply: Reply<CoreAnswer>,
+    ) {
+        let owner = self.clone();
+        runtime::spawn(async move {
+            let mut sizes = Vec::with_capacity(partitions.len());
+            for partition in partitions {
+                sizes.push(match owner.replica(partition) {
+                    Ok(replica) => replica.log().size_bytes().await.map_err(Failure::from),
+                    Err(failure) => Err(failure),
+                });
+            }
+            reply.send(CoreAnswer::Sizes(sizes));
+        });
+    }
+}
