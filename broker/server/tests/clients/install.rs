@@ -42,7 +42,7 @@ pub(crate) fn python() -> Option<&'static Path> {
 pub(crate) fn java() -> Option<&'static str> {
     static CLASS_PATH: OnceLock<Option<String>> = OnceLock::new();
     let project = include_str!("java/pom.xml");
-    let program = include_str!("java/Matrix.java");
+    let programs = [include_str!("java/Matrix.java"), include_str!("java/Tools.java")].concat();
     let class_path = CLASS_PATH.get_or_init(|| {
         let jars = offered("java", project, |directory| {
             run("javac", Command::new("javac").arg("-version"), "", COMPILE_LIMIT)?;
@@ -55,10 +55,11 @@ pub(crate) fn java() -> Option<&'static str> {
         })?;
         let jars = format!("{}/*", jars.display());
         // It is ours: that it cannot be compiled is never a reason to skip anything.
-        let classes = installed("java-classes", &format!("{project}{program}"), |directory| {
+        let classes = installed("java-classes", &format!("{project}{programs}"), |directory| {
             let mut compiler = Command::new("javac");
             compiler.args(["-Xlint:all", "-proc:none", "-cp", &jars, "-d"]);
-            compiler.arg(directory).arg(sources("java").join("Matrix.java"));
+            compiler.arg(directory);
+            compiler.args(["Matrix.java", "Tools.java"].map(|name| sources("java").join(name)));
             run("javac", &mut compiler, "", COMPILE_LIMIT)?;
             Ok(())
         });

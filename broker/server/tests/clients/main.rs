@@ -19,6 +19,7 @@ mod placement;
 mod schemas;
 mod sessions;
 mod tools;
+mod admin;
 mod kcat;
 mod restarts;
 mod proxy;
