@@ -6,7 +6,10 @@
 //! Does not know: batching, groups. Lives on: one core.
 
 mod topics;
+mod descriptions;
+mod configs;
 mod records;
+mod logs;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -21,8 +24,11 @@ use crate::address::{Host, Resolve};
 use crate::connection::{Connection, ConnectionOptions};
 use crate::error::{CallError, ClusterError, ConnectError, ms};
 
+pub use configs::{ConfigChange, ConfigEntry, ConfigSource};
+pub use descriptions::{PartitionDescription, TopicDescription};
+pub use logs::{DeleteBefore, LogDir, LogDirReplica};
 pub use records::{Fetch, Fetched, OffsetAt, Produced, Producer};
-pub use topics::NewTopic;
+pub use topics::{NewTopic, NewTopicShape};
 
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(10);
 const RETRY_PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -102,6 +108,22 @@ impl Attempt {
         }
     }
 
+    /// As [`check`](Self::check), for whoever names a topic that should be there: that there is
+    /// none is final. By its code it is not, since elsewhere it may mean that the broker is behind.
+    fn check_named(
+        api_key: ApiKey,
+        topic: &str,
+        code: ErrorCode,
+        message: Option<&Text>,
+    ) -> Result<(), Attempt> {
+        if code != ErrorCode::UnknownTopicOrPartition {
+            return Attempt::check(code, message);
+        }
+        let message = message.map(|message| message.as_str().to_owned());
+        let what = topic.to_owned();
+        Err(Attempt::Failed(ClusterError::Refused { api_key, what, code, message }))
+    }
+
     /// Whether another attempt may succeed, and does no harm if this one did.
     fn may_pass(&self, api_key: ApiKey) -> bool {
         match self {
@@ -143,6 +165,7 @@ fn is_harmless(api_key: ApiKey) -> bool {
             | ApiKey::InitProducerId
             | ApiKey::OffsetForLeaderEpoch
             | ApiKey::DescribeConfigs
+            | ApiKey::DescribeLogDirs
             | ApiKey::DescribeCluster
             | ApiKey::DescribeTopicPartitions
     )
@@ -166,7 +189,7 @@ impl Cluster {
         options: ClusterOptions,
     ) -> Result<Cluster, ClusterError> {
         let cluster = Cluster { bootstrap, options, known: RefCell::default() };
-        cluster.refresh(&[]).await?;
+        cluster.refresh(Some(&[])).await?;
         Ok(cluster)
     }
 
@@ -190,7 +213,7 @@ impl Cluster {
     /// Asks anew who leads a topic's partitions, and waits until each of them is led.
     pub async fn reload_topic(&self, name: &str) -> Result<Topic, ClusterError> {
         self.retry(ApiKey::Metadata, name, async || {
-            let response = self.refresh(&[name]).await?;
+            let response = self.refresh(Some(&[name])).await?;
             let answer = response.topics.first().ok_or_else(|| incomplete::<MetadataRequest>(name));
             Attempt::check(answer?.error_code, None)?;
             let topic = self.known.borrow().topics.get(name).cloned();
@@ -263,17 +286,22 @@ impl Cluster {
         })
     }
 
-    /// Asks for the brokers and these topics, and remembers the answer.
-    async fn refresh(&self, topics: &[&str]) -> Result<MetadataResponse, ClusterError> {
+    /// Asks for the brokers and these topics, or for all that there are, and remembers the answer.
+    async fn refresh(&self, topics: Option<&[&str]>) -> Result<MetadataResponse, ClusterError> {
         let connection = self.any_connection().await?;
-        let topics = topics.iter().map(|&name| MetadataRequestTopic {
+        let version = connection.version(ApiKey::Metadata)?;
+        let named = |&name: &&str| MetadataRequestTopic {
             name: Some(Text::from(name.to_owned())),
             ..Default::default()
-        });
+        };
         let request = MetadataRequest {
-            topics: Some(topics.collect()),
+            topics: match topics {
+                Some(names) => Some(names.iter().map(named).collect()),
+                // Version 0 has no null: there an empty list is all.
+                None => (version == 0).then(Vec::new),
+            },
             // Whoever misspells a topic should be told so.
-            allow_auto_topic_creation: connection.version(ApiKey::Metadata)? < 4,
+            allow_auto_topic_creation: version < 4,
             ..Default::default()
         };
         let response = connection.call(&request).await?;

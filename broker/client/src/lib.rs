@@ -29,7 +29,9 @@ mod testing;
 
 pub use address::{Host, HostError, Resolve, resolve_literal};
 pub use cluster::{
-    Cluster, ClusterOptions, Fetch, Fetched, Leader, NewTopic, OffsetAt, Produced, Producer, Topic,
+    Cluster, ClusterOptions, ConfigChange, ConfigEntry, ConfigSource, DeleteBefore, Fetch, Fetched,
+    Leader, LogDir, LogDirReplica, NewTopic, NewTopicShape, OffsetAt, PartitionDescription,
+    Produced, Producer, Topic, TopicDescription,
 };
 pub use connection::{Answer, Answered, Connection, ConnectionOptions, Written};
 pub use error::{CallError, ClusterError, ConnectError, ConnectionEnd, in_full};

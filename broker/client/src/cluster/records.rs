@@ -142,23 +142,7 @@ impl Cluster {
         partition: PartitionIndex,
         at: OffsetAt,
     ) -> Result<Offset, ClusterError> {
-        let timestamp = match at {
-            OffsetAt::Start => -2,
-            OffsetAt::End => -1,
-            OffsetAt::Time(time) => time.0,
-        };
-        let request = ListOffsetsRequest {
-            replica_id: model::BrokerId(-1),
-            isolation_level: 0,
-            topics: vec![ListOffsetsTopic {
-                name: Text::from(topic.to_owned()),
-                partitions: vec![ListOffsetsPartition {
-                    partition_index: partition,
-                    timestamp,
-                    ..Default::default()
-                }],
-            }],
-        };
+        let request = offsets_request(topic, &[partition], at);
         self.on_leader(ApiKey::ListOffsets, topic, partition, async |connection, _, _| {
             let response = connection.call(&request).await?;
             let answer = response.topics.first().and_then(|it| it.partitions.first());
@@ -183,6 +167,30 @@ impl Cluster {
             Ok(Producer { id: response.producer_id, epoch: response.producer_epoch })
         })
         .await
+    }
+}
+
+/// Asks for the offsets of a place in some of a topic's partitions.
+pub(super) fn offsets_request(
+    topic: &str,
+    partitions: &[PartitionIndex],
+    at: OffsetAt,
+) -> ListOffsetsRequest {
+    let timestamp = match at {
+        OffsetAt::Start => -2,
+        OffsetAt::End => -1,
+        OffsetAt::Time(time) => time.0,
+    };
+    let partitions = partitions.iter().map(|&partition_index| ListOffsetsPartition {
+        partition_index,
+        timestamp,
+        ..Default::default()
+    });
+    let name = Text::from(topic.to_owned());
+    ListOffsetsRequest {
+        replica_id: model::BrokerId(-1),
+        isolation_level: 0,
+        topics: vec![ListOffsetsTopic { name, partitions: partitions.collect() }],
     }
 }
 

@@ -1,5 +1,7 @@
 //! Tests of the cluster, against brokers that play a script.
 
+mod admin;
+
 use core::net::SocketAddr;
 use std::cell::Cell;
 use std::future::Future;
