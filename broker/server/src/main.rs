@@ -2,11 +2,15 @@
 
 #![forbid(unsafe_code)]
 
-use std::io::Write;
+mod cli;
+
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use anyhow::bail;
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use cli::TopicArgs;
 use runtime::Termination;
 use server::config::{Config, Overrides};
 use tracing_subscriber::EnvFilter;
@@ -23,6 +27,9 @@ struct Cli {
 enum Command {
     /// Serves Kafka clients until SIGTERM or SIGINT. Needs no option.
     Serve(ServeArgs),
+    /// Creates, lists, describes, changes and deletes topics, of any broker that speaks Kafka's
+    /// protocol.
+    Topic(TopicArgs),
 }
 
 #[derive(Args)]
@@ -52,15 +59,35 @@ struct ServeArgs {
 }
 
 fn main() -> ExitCode {
-    let Cli { command: Command::Serve(args) } = Cli::parse();
-    match serve(args) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If nobody reads it, the exit code says enough.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve(args).map(|()| ExitCode::SUCCESS),
+        Command::Topic(args) => topic(args),
+    };
+    done.unwrap_or_else(|error| {
+        complain(&error.to_string());
+        ExitCode::FAILURE
+    })
+}
+
+fn complain(text: &str) {
+    // If nobody reads it, the exit code says enough.
+    let _ = writeln!(std::io::stderr(), "error: {text}");
+}
+
+fn topic(args: TopicArgs) -> anyhow::Result<ExitCode> {
+    if let Err(text) = args.check() {
+        Cli::command().error(clap::error::ErrorKind::ValueValidation, text).exit();
     }
+    let done = cli::run(args)?;
+    match std::io::stdout().write_all(done.text.as_bytes()) {
+        // Whoever reads it has read enough.
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            bail!("cannot write to standard output: {error}");
+        }
+        Ok(()) | Err(_) => {}
+    }
+    done.failures.iter().for_each(|failure| complain(failure));
+    Ok(if done.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn serve(args: ServeArgs) -> anyhow::Result<()> {
