@@ -310,3 +310,219 @@ fn a_broker_that_does_not_answer_is_not_waited_for_longer_than_allowed() {
     );
     assert!(told.code == 1 && told.err.starts_with(&expected), "{}", told.shown());
 }
+
+#[test]
+fn configs_are_shown_set_and_taken_back() {
+    let directory = Directory::new();
+    let broker = start(&directory);
+    let commands = [
+        "create orders",
+        "config orders",
+        "config orders --set flush.messages=9 --set max.message.bytes=2000 --dry-run",
+        "config orders",
+        "config orders --set flush.messages=9 --set max.message.bytes=2000",
+        "config orders",
+        "config orders --unset flush.messages --set max.message.bytes=3000",
+        "config orders",
+    ];
+    check(
+        &broker,
+        &commands,
+        expect![[r#"
+        $ create orders
+        created orders: 1 partition, replication factor 1
+        exit 0
+        $ config orders
+        orders: every config has its default, --all shows them
+        exit 0
+        $ config orders --set flush.messages=9 --set max.message.bytes=2000 --dry-run
+        orders: could be changed so, and is as before
+          config             value    source
+          flush.messages     1        default
+          max.message.bytes  1048588  default
+        exit 0
+        $ config orders
+        orders: every config has its default, --all shows them
+        exit 0
+        $ config orders --set flush.messages=9 --set max.message.bytes=2000
+        orders: changed
+          config             value  source
+          flush.messages     9      topic
+          max.message.bytes  2000   topic
+        exit 0
+        $ config orders
+        orders
+          config             value  source
+          flush.messages     9      topic
+          max.message.bytes  2000   topic
+        exit 0
+        $ config orders --unset flush.messages --set max.message.bytes=3000
+        orders: changed
+          config             value  source
+          flush.messages     1      default
+          max.message.bytes  3000   topic
+        exit 0
+        $ config orders
+        orders
+          config             value  source
+          max.message.bytes  3000   topic
+        exit 0
+    "#]],
+    );
+    let all = topic(&broker, "config orders --all --json").json();
+    assert_eq!(all["outcome"], "unchanged");
+    let configs = all["configs"].as_array().unwrap();
+    assert!(10 < configs.len());
+    let of = |name: &str| configs.iter().find(|config| config["name"] == name).unwrap();
+    assert_eq!(of("max.message.bytes")["source"], "topic");
+    assert_eq!(of("flush.messages")["source"], "default");
+    let changed = topic(&broker, "config orders --set flush.messages=7 --json").json();
+    let config = json!({
+        "name": "flush.messages", "value": "7", "source": "topic", "read_only": false,
+        "sensitive": false,
+    });
+    assert_eq!(changed, json!({ "name": "orders", "outcome": "changed", "configs": [config] }));
+    // And it is still so after a restart.
+    broker.kill();
+    let broker = start(&directory);
+    check(
+        &broker,
+        &["config orders"],
+        expect![[r#"
+        $ config orders
+        orders
+          config             value  source
+          flush.messages     7      topic
+          max.message.bytes  3000   topic
+        exit 0
+    "#]],
+    );
+}
+
+#[test]
+fn a_change_that_is_refused_changes_nothing() {
+    let directory = Directory::new();
+    let broker = start(&directory);
+    topic(&broker, "create orders --config max.message.bytes=3000 --json").json();
+    let commands = [
+        "config orders --set flush.messages=8 --set no.such=1",
+        "config orders --set flush.messages=never",
+        "config orders",
+        "config nowhere",
+        "config nowhere --unset flush.messages",
+    ];
+    check(
+        &broker,
+        &commands,
+        expect![[r#"
+        $ config orders --set flush.messages=8 --set no.such=1
+        error: cannot change configs of topic orders: INVALID_CONFIG (40): Unknown topic config name: no.such
+        exit 1
+        $ config orders --set flush.messages=never
+        error: cannot change configs of topic orders: INVALID_CONFIG (40): Invalid value never for configuration flush.messages: Not a number of type LONG
+        exit 1
+        $ config orders
+        orders
+          config             value  source
+          max.message.bytes  3000   topic
+        exit 0
+        $ config nowhere
+        error: cannot show the configs of topic nowhere: UNKNOWN_TOPIC_OR_PARTITION (3): This server does not host this topic-partition.
+        exit 1
+        $ config nowhere --unset flush.messages
+        error: cannot change configs of topic nowhere: UNKNOWN_TOPIC_OR_PARTITION (3): The topic 'nowhere' does not exist.
+        exit 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_log_begins_where_it_was_trimmed() {
+    let directory = Directory::new();
+    let broker = start(&directory);
+    topic(&broker, "create orders --partitions 2 --json").json();
+    append(&broker, "orders", 0, 20);
+    append(&broker, "orders", 1, 10);
+    let commands = [
+        "trim orders --before 4",
+        "trim orders --before 12 --partition 0",
+        "trim orders --before 3",
+        "trim orders --before 15",
+        "trim orders --before 1 --partition 2",
+        "trim orders --before end --partition 1 --json",
+        "trim nowhere --before end",
+    ];
+    check(
+        &broker,
+        &commands,
+        expect![[r#"
+        $ trim orders --before 4
+        orders
+          partition  start
+                  0      4
+                  1      4
+        exit 0
+        $ trim orders --before 12 --partition 0
+        orders
+          partition  start
+                  0     12
+        exit 0
+        $ trim orders --before 3
+        orders
+          partition  start
+                  0     12
+                  1      4
+        exit 0
+        $ trim orders --before 15
+        orders
+          partition  start
+                  0     15
+        error: cannot trim topic orders, partition 1: OFFSET_OUT_OF_RANGE (1)
+        exit 1
+        $ trim orders --before 1 --partition 2
+        error: cannot trim topic orders, partition 2: topic orders has no partition 2: it has 2
+        exit 1
+        $ trim orders --before end --partition 1 --json
+        {
+          "name": "orders",
+          "partitions": [
+            {
+              "partition": 1,
+              "start_offset": 10
+            }
+          ]
+        }
+        exit 0
+        $ trim nowhere --before end
+        error: cannot trim topic nowhere: UNKNOWN_TOPIC_OR_PARTITION (3): there is no such topic
+        exit 1
+    "#]],
+    );
+    let starts = |broker: &Broker| {
+        let described = topic(broker, "describe orders --json").json();
+        let partitions = described["topics"][0]["partitions"].as_array().unwrap().clone();
+        let offsets =
+            partitions.iter().map(|it| (it["start_offset"].clone(), it["end_offset"].clone()));
+        offsets.collect::<Vec<_>>()
+    };
+    let expected = vec![(json!(15), json!(20)), (json!(10), json!(10))];
+    assert_eq!(starts(&broker), expected);
+    broker.kill();
+    assert_eq!(starts(&start(&directory)), expected);
+}
+
+#[test]
+fn a_description_tells_how_large_a_log_is() {
+    let directory = Directory::new();
+    let broker = start(&directory);
+    topic(&broker, "create orders --partitions 2 --json").json();
+    append(&broker, "orders", 0, 20);
+    let described = topic(&broker, "describe orders --json").json();
+    let size = |partition: usize| {
+        described["topics"][0]["partitions"][partition]["size_bytes"].as_u64().unwrap()
+    };
+    // Batches are a header of 61 bytes and the record.
+    assert!((20 * 161..20 * 200).contains(&size(0)), "{}", size(0));
+    assert_eq!(size(1), 0);
+    assert_eq!(described["topics"][0]["notes"], json!([]));
+}
