@@ -192,39 +192,39 @@ fn a_refusal_names_the_topic_the_error_and_the_brokers_words() {
         &broker,
         &commands,
         expect![[r#"
-        $ create orders --partitions 2
-        created orders: 2 partitions, replication factor 1
-        exit 0
-        $ create orders
-        error: cannot create topic orders: TOPIC_ALREADY_EXISTS (36): topic "orders" exists already
-        exit 1
-        $ create orders --if-not-exists
-        orders exists already: 2 partitions, replication factor 1
-        exit 0
-        $ create orders --if-not-exists --dry-run
-        orders exists already: 2 partitions, replication factor 1
-        exit 0
-        $ create a/b
-        error: cannot create topic a/b: INVALID_TOPIC_EXCEPTION (17): topic name "a/b" contains '/'; only ASCII letters and digits, '.', '_' and '-' are allowed
-        exit 1
-        $ create copied --replication-factor 3
-        error: cannot create topic copied: INVALID_REPLICATION_FACTOR (38): replication factor 3: there is one broker, so choose 1, or -1 for the default
-        exit 1
-        $ describe nowhere
-        error: cannot describe topic nowhere: UNKNOWN_TOPIC_OR_PARTITION (3): there is no such topic
-        exit 1
-        $ delete nowhere orders
-        deleted orders
-        error: cannot delete topic nowhere: UNKNOWN_TOPIC_OR_PARTITION (3): This server does not host this topic-partition.
-        exit 1
-        $ delete nowhere orders --if-exists
-        nowhere is not there
-        orders is not there
-        exit 0
-        $ list
-        topic  partitions
-        exit 0
-    "#]],
+            $ create orders --partitions 2
+            created orders: 2 partitions, replication factor 1
+            exit 0
+            $ create orders
+            error: cannot create topic orders: TOPIC_ALREADY_EXISTS (36): Topic 'orders' already exists.
+            exit 1
+            $ create orders --if-not-exists
+            orders exists already: 2 partitions, replication factor 1
+            exit 0
+            $ create orders --if-not-exists --dry-run
+            orders exists already: 2 partitions, replication factor 1
+            exit 0
+            $ create a/b
+            error: cannot create topic a/b: INVALID_TOPIC_EXCEPTION (17): topic name "a/b" contains '/'; only ASCII letters and digits, '.', '_' and '-' are allowed
+            exit 1
+            $ create copied --replication-factor 3
+            error: cannot create topic copied: INVALID_REPLICATION_FACTOR (38): replication factor 3: there is one broker, so choose 1, or -1 for the default
+            exit 1
+            $ describe nowhere
+            error: cannot describe topic nowhere: UNKNOWN_TOPIC_OR_PARTITION (3): there is no such topic
+            exit 1
+            $ delete nowhere orders
+            deleted orders
+            error: cannot delete topic nowhere: UNKNOWN_TOPIC_OR_PARTITION (3): This server does not host this topic-partition.
+            exit 1
+            $ delete nowhere orders --if-exists
+            nowhere is not there
+            orders is not there
+            exit 0
+            $ list
+            topic  partitions
+            exit 0
+        "#]],
     );
 }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::broker::{Broker, DataDir, free_address};
@@ -222,10 +223,34 @@ fn tools_print_the_same_of_this_broker_and_of_apache_kafka() {
     both(TOPICS, &["--delete", "--topic", "u"], &all);
     both(TOPICS, &["--delete", "--topic", "u"], &without_traces);
     both(TOPICS, &["--list"], &all);
+    for address in [broker.address(), &kafka.address] {
+        our_command_serves(address);
+    }
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
     assert_eq!(compared, 31);
     assert!(25 < described_count, "{described_count} configs are the same");
     broker.stop();
+}
+
+/// `highwater topic` asks any broker.
+fn our_command_serves(address: &str) {
+    let topic = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
+        command.arg("topic").args(arguments).args(["--bootstrap", address, "--json"]);
+        let lines = crate::process::run("highwater topic", &mut command, "", PROGRAM_LIMIT);
+        let lines = lines.unwrap_or_else(|error| panic!("{arguments:?} of {address}: {error}"));
+        serde_json::from_str::<serde_json::Value>(&lines.join("\n")).unwrap()
+    };
+    topic(&["create", "ours", "--partitions", "2", "--config", "retention.ms=123456"]);
+    let listed = topic(&["list"]).to_string();
+    assert!(listed.contains("\"ours\"") && listed.contains("\"t\""), "{listed}");
+    topic(&["config", "ours", "--set", "segment.ms=7777777", "--unset", "retention.ms"]);
+    let described = topic(&["describe", "ours"]).to_string();
+    assert!(described.contains("7777777") && !described.contains("123456"), "{described}");
+    topic(&["trim", "ours", "--before", "end"]);
+    topic(&["delete", "ours"]);
+    let listed = topic(&["list"]).to_string();
+    assert!(!listed.contains("\"ours\""), "{listed}");
 }
 
 /// The visible one: old segments go within seconds.
