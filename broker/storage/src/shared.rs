@@ -135,16 +135,23 @@ impl Shared {
         self.wants_writing.wait_for(|()| self.to_write.borrow_mut().pop_front()).await
     }
 
-    /// Forgets the oldest chunks that are on disk until the tails are within their budget.
+    /// Forgets the oldest chunks that are on disk until the tails are within their budget, or no log
+    /// has one to give.
     pub(crate) fn evict_tails(&self) {
-        let mut tries = self.with_tails.borrow().len();
-        while self.options.tail_bytes_max < self.tail_bytes.get() && 0 < tries {
-            tries -= 1;
+        let mut without_count = 0;
+        while self.options.tail_bytes_max < self.tail_bytes.get()
+            && without_count < self.with_tails.borrow().len()
+        {
             let oldest = self.with_tails.borrow_mut().pop_front();
             let Some(log) = oldest.and_then(|log| log.upgrade()) else { continue };
+            let before_bytes = self.tail_bytes.get();
             if log.evict_oldest_chunk() {
                 self.with_tails.borrow_mut().push_back(Rc::downgrade(&log));
             }
+            without_count = match self.tail_bytes.get() < before_bytes {
+                true => 0,
+                false => without_count + 1,
+            };
         }
     }
 }

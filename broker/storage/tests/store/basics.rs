@@ -104,6 +104,40 @@ fn a_log_that_is_removed_is_not_counted_any_more() {
     });
 }
 
+/// However much is appended between two checkpoints.
+#[test]
+fn the_memory_for_tails_keeps_to_its_budget() {
+    const TAIL_BYTES_MAX: usize = 1 << 20;
+    lives(1, |directory, _, (): ()| async move {
+        let options = storage::StoreOptions {
+            tail_bytes_max: TAIL_BYTES_MAX,
+            journal_file_bytes: 8 << 20,
+            ..small_options(&directory, 1)
+        };
+        let large = storage::LogOptions { segment_bytes_max: 8 << 20, ..ALONE };
+        let (store, _) = open(&options, large).await;
+        let mut logs = Vec::new();
+        for number in 0..3 {
+            let created = store.create(partition(number), Durability::Relaxed, vote(0), large);
+            logs.push(created.await.unwrap());
+        }
+        for round in 0..6 {
+            for n in 0..20 {
+                for log in &logs {
+                    append(log, 0, &batch(&[&value(n, 60_000)], 1)).await;
+                }
+            }
+            for log in &logs {
+                flushed(log, log.ends().end_count).await;
+            }
+            store.checkpoint().await.unwrap();
+            // What is not yet a full piece of a segment stays, for each log.
+            let most_bytes = TAIL_BYTES_MAX + 3 * (256 << 10);
+            assert!(store.tail_bytes() <= most_bytes, "{round}: {}", store.tail_bytes());
+        }
+    });
+}
+
 /// A checkpoint moves entries from memory to disk while others read them.
 #[test]
 fn entries_are_all_read_while_a_checkpoint_moves_them() {
