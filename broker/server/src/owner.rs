@@ -30,6 +30,7 @@ pub(crate) struct Owner {
     batch_bytes_max: usize,
     /// Between two looks for what is too old.
     retention_interval: Duration,
+    settling: upkeep::Settling,
     replicas: RefCell<BTreeMap<TopicPartition, Rc<Replica>>>,
     watches: RefCell<BTreeMap<WatchId, Vec<JoinHandle<()>>>>,
     /// A journal is damaged so that logs may be there which were not found.
@@ -48,6 +49,7 @@ impl Owner {
             store,
             batch_bytes_max,
             retention_interval,
+            settling: upkeep::Settling::default(),
             replicas: RefCell::default(),
             watches: RefCell::default(),
             misses_logs: Cell::new(false),

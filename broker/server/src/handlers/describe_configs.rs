@@ -69,28 +69,37 @@ fn of_topic(
     let asked = CONFIGS.iter().filter(|config| is_asked_for(resource, config.name));
     let described = asked.map(|definition| {
         let (source, value) = value_of(&topic.configs, &image.broker_configs, definition);
-        let value = Text::from(value.to_owned());
-        let name = Text::from_static(definition.name);
         let mut synonyms = Vec::new();
         if request.include_synonyms {
             if source == ConfigSource::Topic {
-                synonyms.push(synonym(definition.name, &value, source));
+                synonyms.push(synonym(definition.name, value, source));
             }
             synonyms.extend(of_brokers(&image.broker_configs, definition));
         }
-        DescribeConfigsResourceResult {
-            name,
-            value: Some(value),
-            config_source: source_code(source),
-            synonyms,
-            config_type: type_code(definition.kind),
-            documentation: request
-                .include_documentation
-                .then(|| Text::from_static(definition.documentation)),
-            ..Default::default()
-        }
+        let name = definition.name;
+        described_as(request, definition, name, (source, value), synonyms)
     });
     Ok(described.collect())
+}
+
+/// A config of topics, under its name as a topic's or a broker's.
+fn described_as(
+    request: &DescribeConfigsRequest,
+    definition: &'static ConfigDefinition,
+    name: &'static str,
+    (source, value): (ConfigSource, &str),
+    synonyms: Vec<DescribeConfigsSynonym>,
+) -> DescribeConfigsResourceResult {
+    let documentation = Text::from_static(definition.documentation);
+    DescribeConfigsResourceResult {
+        name: Text::from_static(name),
+        value: Some(Text::from(value.to_owned())),
+        config_source: source_code(source),
+        synonyms,
+        config_type: type_code(definition.kind),
+        documentation: request.include_documentation.then_some(documentation),
+        ..Default::default()
+    }
 }
 
 fn synonym(name: &'static str, value: &str, source: ConfigSource) -> DescribeConfigsSynonym {
@@ -136,17 +145,8 @@ fn for_topics(
             synonyms = of_brokers(&image.broker_configs, definition);
             synonyms.retain(|of| !is_all_brokers || of.source == source_code(source));
         }
-        Some(DescribeConfigsResourceResult {
-            name: Text::from_static(definition.broker_name),
-            value: Some(Text::from(value.to_owned())),
-            config_source: source_code(source),
-            synonyms,
-            config_type: type_code(definition.kind),
-            documentation: request
-                .include_documentation
-                .then(|| Text::from_static(definition.documentation)),
-            ..Default::default()
-        })
+        let name = definition.broker_name;
+        Some(described_as(request, definition, name, (source, value), synonyms))
     });
     described.collect()
 }

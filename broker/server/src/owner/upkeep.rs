@@ -1,18 +1,28 @@
 //! What becomes of logs over their lives: other settings, what is old goes, how large they are.
 
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
 use model::{Offset, Timestamp, TopicPartition};
 use replication::{Enforced, Replica};
-use runtime::Reply;
+use runtime::{Instant, Reply};
 
 use super::{Owner, durability_of};
 use crate::call::{CoreAnswer, PartitionSpec};
 use crate::failure::Failure;
 
-/// A segment that will be too old is not looked at again sooner.
-const RECHECK_MIN: Duration = Duration::from_secs(1);
+/// How often partitions are looked at whose settings have just changed.
+const SETTLE_EVERY: Duration = Duration::from_secs(1);
+
+/// Partitions whose settings have just changed, so that somebody may wait to see old records go.
+#[derive(Default)]
+pub(super) struct Settling {
+    /// By partition: when its oldest segment will be too old, and for how long it is watched.
+    due: RefCell<BTreeMap<TopicPartition, (Timestamp, Instant)>>,
+    is_running: Cell<bool>,
+}
 
 impl Owner {
     /// Gives partitions other settings, which hold once this returns.
@@ -54,30 +64,42 @@ impl Owner {
         }
     }
 
-    /// The same for partitions whose settings have just changed, at once and whenever more of them
-    /// becomes too old, until it is everybody's turn. Who has shortened a retention wants to see it.
-    async fn settle_retention(self: Rc<Self>, mut partitions: Vec<TopicPartition>) {
+    /// The same for partitions whose settings have just changed: at once, and whenever more of them
+    /// becomes too old, until it is everybody's turn.
+    async fn settle_retention(self: Rc<Self>, changed: Vec<TopicPartition>) {
         let until = runtime::now() + self.retention_interval;
-        loop {
-            let mut next_due: Option<Timestamp> = None;
-            let mut waiting = Vec::new();
-            for partition in partitions {
-                let Ok(replica) = self.replica(partition) else { continue };
-                if let Some(due) = self.enforce_retention(&replica).await.and_then(|it| it.due) {
-                    next_due = Some(next_due.map_or(due, |next| next.min(due)));
-                    waiting.push(partition);
+        for partition in changed {
+            self.settle_one(partition, until).await;
+        }
+        if self.settling.is_running.replace(true) {
+            return;
+        }
+        while !self.settling.due.borrow().is_empty() {
+            runtime::sleep(SETTLE_EVERY).await;
+            let now = Timestamp(runtime::wall_clock_ms());
+            let settling = self.settling.due.borrow().clone();
+            for (partition, (due, until)) in settling {
+                if due < now {
+                    self.settle_one(partition, until).await;
                 }
             }
-            let Some(due) = next_due else { return };
-            let left_ms = due.0.saturating_sub(runtime::wall_clock_ms()).saturating_add(1);
-            let left = Duration::from_millis(u64::try_from(left_ms).unwrap_or(0));
-            let pause = left.max(RECHECK_MIN);
-            if until < runtime::now() + pause {
-                return;
-            }
-            runtime::sleep(pause).await;
-            partitions = waiting;
         }
+        self.settling.is_running.set(false);
+    }
+
+    async fn settle_one(&self, partition: TopicPartition, until: Instant) {
+        let enforced = match self.replica(partition) {
+            Ok(replica) => self.enforce_retention(&replica).await,
+            Err(_) => None,
+        };
+        let left_ms = until.since(runtime::now()).as_millis();
+        let last = runtime::wall_clock_ms().saturating_add(i64::try_from(left_ms).unwrap_or(0));
+        let due = enforced.and_then(|enforced| enforced.due);
+        let mut settling = self.settling.due.borrow_mut();
+        match due.filter(|due| 0 < left_ms && due.0 < last) {
+            Some(due) => settling.insert(partition, (due, until)),
+            None => settling.remove(&partition),
+        };
     }
 
     async fn enforce_retention(&self, replica: &Rc<Replica>) -> Option<Enforced> {
