@@ -34,12 +34,9 @@ impl TopicId {
 
     /// The directory name on disk: 32 lower-case hexadecimal digits.
     pub fn to_hex(self) -> String {
-        use fmt::Write;
-        let mut hex = String::with_capacity(32);
-        for byte in self.0 {
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        const DIGITS: [u8; 16] = *b"0123456789abcdef";
+        let digits = self.0.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
     }
 
     /// Reads [`TopicId::to_hex`] back.

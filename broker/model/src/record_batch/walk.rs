@@ -11,7 +11,9 @@
 //! nothing more; faults are those of [`Records`](super::Records). Takes the window and what
 //! the decoder takes ([`codec`](crate::codec)). Does not know: what is allowed in a record.
 
-use super::{BatchError, BatchHeader, HEADER_SIZE_BYTES, RecordFault, varint, whole_batch};
+use super::{
+    BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES, RecordFault, varint, whole_batch,
+};
 use crate::Timestamp;
 use crate::codec::{CodecError, Decoder};
 
@@ -86,10 +88,17 @@ impl<'a> RecordsWalk<'a> {
     pub fn new(bytes: &'a [u8], limit_bytes: u64) -> Result<RecordsWalk<'a>, BatchError> {
         let header = BatchHeader::read(bytes)?;
         let batch = whole_batch(&header, bytes)?;
-        let decoder = Decoder::new(header.compression()?, &batch[HEADER_SIZE_BYTES..], limit_bytes);
+        let (compression, records) = (header.compression()?, &batch[HEADER_SIZE_BYTES..]);
+        let window_bytes = match compression {
+            // It is known how much comes: most batches are smaller than the window.
+            Compression::None => WINDOW_BYTES.min(records.len()),
+            Compression::Gzip | Compression::Snappy | Compression::Lz4 | Compression::Zstd => {
+                WINDOW_BYTES
+            }
+        };
         Ok(RecordsWalk {
-            decoder,
-            window: vec![0; WINDOW_BYTES],
+            decoder: Decoder::new(compression, records, limit_bytes),
+            window: vec![0; window_bytes],
             begin: 0,
             end: 0,
             base_timestamp: header.base_timestamp,
