@@ -15,6 +15,7 @@
 mod admission;
 mod base;
 mod read;
+mod records;
 mod recovered;
 mod retention;
 mod segment;

@@ -82,11 +82,10 @@ impl Store {
         });
         for recovered in logs {
             let partition = recovered.partition;
-            let path = store.directory_of(partition);
-            let log = store
-                .open(recovered, log_options(partition))
-                .await
-                .map_err(|source| StartError::Io { action: "open the log in", path, source })?;
+            let log = store.open(recovered, log_options(partition)).await.map_err(|source| {
+                let path = store.directory_of(partition);
+                StartError::Io { action: "open the log in", path, source }
+            })?;
             store.logs.borrow_mut().insert(partition, log);
         }
         if !is_read_only {

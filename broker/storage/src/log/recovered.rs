@@ -7,17 +7,18 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use model::{LeaderEpoch, LogIndex, Offset, TopicPartition};
+use model::{LeaderEpoch, Offset, TopicPartition};
 use runtime::sync::budget::Budget;
 use runtime::{File, OpenOptions};
 
+use super::records::Records;
 use super::segment::{Segment, base_offset_of, index_path, segment_path};
 use super::tail::{BatchPlace, Ordinal, Place, Tail};
 use super::write::{applied_path, remove_if_there};
 use super::{Log, LogOptions, Point, State, Switching};
 use crate::Durability;
 use crate::format::applied;
-use crate::format::entry::{BatchStamp, Entry, RECORD_SIZE_BYTES, decode_record};
+use crate::format::entry::{BatchStamp, Entry};
 use crate::format::frame::{Base, Content, Frames, Vote, pad_to_frame};
 use crate::journal::walk::WalkedFrame;
 use crate::shared::Shared;
@@ -240,7 +241,8 @@ impl Log {
             base.flushed_bytes,
             end_bytes,
         ));
-        let last_record = read_last_record(&open.directory, base.entries_count).await?;
+        let mut records = Records::of(&open.directory);
+        let last_record = read_last_record(&mut records, base.entries_count).await?;
         let is_damaged = !is_consistent(base, last_record.as_ref(), &found);
         let mut tail_bytes = Tail::default();
         tail_bytes.restart(Place { segment: ordinal, position: base.flushed_bytes }, tail);
@@ -303,7 +305,7 @@ impl Log {
             remembered: RefCell::new(VecDeque::new()),
             proven_epochs: RefCell::new(VecDeque::new()),
         });
-        let is_read = log.note_batches_in_tail(base.entries_count).await;
+        let is_read = log.note_batches_in_tail(&mut records, base.entries_count).await;
         if is_damaged || unless_damaged(is_read)?.is_none() {
             log.note_damage();
         }
@@ -344,7 +346,11 @@ impl Log {
 
     /// Finds where the batches begin whose bytes, or last bytes, are in the tail: their sizes are
     /// in `entries`, and the last of them ends where the tail does.
-    async fn note_batches_in_tail(self: &Rc<Log>, entries_count: u64) -> io::Result<()> {
+    async fn note_batches_in_tail(
+        self: &Rc<Log>,
+        records: &mut Records,
+        entries_count: u64,
+    ) -> io::Result<()> {
         let mut records_count = 64;
         let (mut end, start) = {
             let mut state = self.state.borrow_mut();
@@ -358,7 +364,7 @@ impl Log {
         let mut before = entries_count;
         while start < end.position && 0 < before {
             let from = before.saturating_sub(records_count);
-            let entries = match read_records(&self.directory, from, before).await {
+            let entries = match records.read(from, before).await {
                 // The record that is damaged may be older than those that are needed.
                 Err(error) if error.kind() == io::ErrorKind::InvalidData && 1 < records_count => {
                     records_count = 1;
@@ -407,7 +413,21 @@ impl Log {
 
     /// Entries of the log, from memory or from disk: `from..to`, all of which it has.
     pub async fn entries(self: &Rc<Log>, from: u64, to: u64) -> io::Result<Vec<Entry>> {
-        let mut entries = self.written_entries(from, to, |_| true).await?;
+        self.entries_from(&mut self.records(), from, to).await
+    }
+
+    pub(super) fn records(&self) -> Records {
+        Records::of(&self.directory)
+    }
+
+    /// The same, with the file for what is not in memory.
+    pub(super) async fn entries_from(
+        self: &Rc<Log>,
+        records: &mut Records,
+        from: u64,
+        to: u64,
+    ) -> io::Result<Vec<Entry>> {
+        let mut entries = self.written_entries(records, from, to, |_| true).await?;
         let recent = self.recent_entries(from);
         entries.extend(recent.into_iter().take_while(|entry| entry.index.0 < to));
         Ok(entries)
@@ -418,6 +438,7 @@ impl Log {
     /// rest, in the step in which this returns.
     async fn written_entries(
         &self,
+        records: &mut Records,
         mut from: u64,
         to: u64,
         is_wanted: impl Fn(&Entry) -> bool,
@@ -429,8 +450,8 @@ impl Log {
             if end <= from {
                 return Ok(entries);
             }
-            let records = read_records(&self.directory, from, end).await?;
-            entries.extend(records.into_iter().filter(&is_wanted));
+            let read = records.read(from, end).await?;
+            entries.extend(read.into_iter().filter(&is_wanted));
             from = end;
         }
     }
@@ -455,7 +476,9 @@ impl Log {
             applied.state = Some(read_applied(&self.directory, applied_count).await?);
         }
         if has_stamps {
-            let written = self.written_entries(applied_count, u64::MAX, Entry::is_idempotent);
+            let mut records = self.records();
+            let is_wanted = Entry::is_idempotent;
+            let written = self.written_entries(&mut records, applied_count, u64::MAX, is_wanted);
             applied.entries = written.await?;
             applied.entries.extend(self.recent_entries(applied_count));
         }
@@ -507,13 +530,10 @@ fn is_consistent(base: &Base, last_record: Option<&Entry>, found: &FoundSegments
     has_active && reaches_start && has_entries
 }
 
-async fn read_last_record(
-    directory: &std::path::Path,
-    entries_count: u64,
-) -> io::Result<Option<Entry>> {
+async fn read_last_record(records: &mut Records, entries_count: u64) -> io::Result<Option<Entry>> {
     let Some(last) = entries_count.checked_sub(1) else { return Ok(None) };
-    let records = unless_damaged(read_records(directory, last, entries_count).await)?;
-    Ok(records.and_then(|records| records.into_iter().next()))
+    let last = unless_damaged(records.read(last, entries_count).await)?;
+    Ok(last.and_then(|last| last.into_iter().next()))
 }
 
 /// What was read; none if it is not there or not what was written, which concerns one log only.
@@ -527,27 +547,6 @@ fn unless_damaged<T>(read: io::Result<T>) -> io::Result<Option<T>> {
             _ => Err(error),
         },
     }
-}
-
-/// Reads the records `from..to` of `entries`. A record that is not there, or not the one that
-/// stands in this place, is an error of kind `InvalidData`.
-async fn read_records(directory: &std::path::Path, from: u64, to: u64) -> io::Result<Vec<Entry>> {
-    let file = File::open(directory.join("entries"), OpenOptions::READ).await?;
-    let size_bytes = usize::try_from(to - from).map_err(io::Error::other)? * RECORD_SIZE_BYTES;
-    let bytes = file.read_up_to(from * RECORD_SIZE_BYTES as u64, size_bytes).await?;
-    let mut entries = Vec::new();
-    for (index, record) in (from..to).zip(bytes.chunks(RECORD_SIZE_BYTES)) {
-        let entry = record.try_into().ok().and_then(decode_record);
-        match entry {
-            Some(entry) if entry.index == LogIndex(index) => entries.push(entry),
-            _ => break,
-        }
-    }
-    if (entries.len() as u64) < to - from {
-        let what = format!("`entries` is damaged at record {}", from + entries.len() as u64);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-    }
-    Ok(entries)
 }
 
 async fn read_applied(directory: &std::path::Path, count: u64) -> io::Result<Bytes> {

@@ -184,8 +184,10 @@ impl Log {
             return true;
         }
         let before = LeaderEpoch(epoch.0.saturating_sub(1));
-        let (Ok(before), Ok(up_to)) = (self.epoch_end(before).await, self.epoch_end(epoch).await)
-        else {
+        let mut records = self.records();
+        let before = self.epoch_end_from(&mut records, before).await;
+        let up_to = self.epoch_end_from(&mut records, epoch).await;
+        let (Ok(before), Ok(up_to)) = (before, up_to) else {
             // The damage is in the entries, which is told to whoever needs them.
             return true;
         };

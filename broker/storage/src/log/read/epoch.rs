@@ -8,6 +8,7 @@ use model::{LeaderEpoch, Offset};
 
 use super::Log;
 use crate::error::ReadError;
+use crate::log::records::Records;
 
 /// Records of `entries` that are read at a time.
 const RECORDS_COUNT: u64 = 64;
@@ -27,13 +28,24 @@ impl Log {
         self: &Rc<Log>,
         leader_epoch: LeaderEpoch,
     ) -> Result<EpochEnd, ReadError> {
+        self.epoch_end_from(&mut self.records(), leader_epoch).await
+    }
+
+    /// The same, with the file for what is not in memory.
+    pub(super) async fn epoch_end_from(
+        self: &Rc<Log>,
+        records: &mut Records,
+        leader_epoch: LeaderEpoch,
+    ) -> Result<EpochEnd, ReadError> {
         let log_start = self.ends().log_start;
-        let mut end = self.count_up_to(leader_epoch).await.map_err(|error| self.unread(error))?;
+        let end = self.count_up_to(records, leader_epoch).await;
+        let mut end = end.map_err(|error| self.unread(error))?;
         let mut found = EpochEnd { leader_epoch: None, end_offset: log_start };
         let mut is_last = true;
         while 0 < end && found.leader_epoch.is_none() {
             let from = end.saturating_sub(RECORDS_COUNT);
-            let entries = self.entries(from, end).await.map_err(|error| self.unread(error))?;
+            let entries = self.entries_from(records, from, end).await;
+            let entries = entries.map_err(|error| self.unread(error))?;
             for entry in entries.iter().rev() {
                 if std::mem::take(&mut is_last) {
                     found.end_offset = log_start.max(entry.next_offset);
@@ -53,7 +65,11 @@ impl Log {
 
     /// How many entries, from the first on, are of this epoch or an earlier one. Epochs never fall
     /// within a log, so bisection finds it.
-    async fn count_up_to(self: &Rc<Log>, leader_epoch: LeaderEpoch) -> io::Result<u64> {
+    async fn count_up_to(
+        self: &Rc<Log>,
+        records: &mut Records,
+        leader_epoch: LeaderEpoch,
+    ) -> io::Result<u64> {
         let (in_memory, recent_from) = {
             let state = self.state.borrow();
             let in_memory = state.recent.partition_point(|of| of.leader_epoch <= leader_epoch);
@@ -65,14 +81,10 @@ impl Log {
         let (mut below, mut above) = (0, recent_from);
         while below < above {
             let middle = below.midpoint(above);
-            let entries = self.entries(middle, middle + 1).await?;
-            match entries.first() {
-                Some(entry) if entry.leader_epoch <= leader_epoch => below = middle + 1,
-                Some(_) => above = middle,
-                None => {
-                    let what = format!("entry {middle} is gone");
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-                }
+            let read = records.read(middle, middle + 1).await?;
+            match read[0].leader_epoch <= leader_epoch {
+                true => below = middle + 1,
+                false => above = middle,
             }
         }
         Ok(below)
