@@ -155,12 +155,12 @@ impl fmt::Debug for AlignedBuf {
 mod pool {
     use super::{BLOCK_SIZE_BYTES, Block, RefCell, ZERO_BLOCK};
 
-    /// Buffers from this size on come from the pool; smaller ones are cheap to allocate.
-    const POOLED_BLOCKS_MIN: usize = 16;
+    const POOLED_BLOCKS_MIN: usize = 1;
     const POOLED_BLOCKS_MAX: usize = 1024;
     const CLASSES_COUNT: usize = (POOLED_BLOCKS_MAX / POOLED_BLOCKS_MIN).ilog2() as usize + 1;
     /// What one thread keeps at most of each size.
     const KEPT_BYTES_MAX: usize = 8 << 20;
+    const KEPT_COUNT_MAX: usize = 128;
 
     thread_local! {
         static FREE: RefCell<[Vec<Vec<Block>>; CLASSES_COUNT]> =
@@ -187,7 +187,9 @@ mod pool {
         }
         let _ = FREE.try_with(|free| {
             let kept = &mut free.borrow_mut()[class];
-            if (kept.len() + 1) * blocks.len() * BLOCK_SIZE_BYTES <= KEPT_BYTES_MAX {
+            if kept.len() < KEPT_COUNT_MAX
+                && (kept.len() + 1) * blocks.len() * BLOCK_SIZE_BYTES <= KEPT_BYTES_MAX
+            {
                 kept.push(blocks);
             }
         });

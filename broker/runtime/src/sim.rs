@@ -17,6 +17,7 @@ mod disk;
 mod driver;
 mod names;
 mod net;
+mod pages;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -519,5 +520,6 @@ pub fn run<T: 'static, Main: Future<Output = T> + 'static>(
     let (_, mains) = simulation.start(machine, &Neighbours::new(1), vec![main]);
     simulation.run_until(|| mains[0].is_ready());
     let result = mains[0].take().expect("just seen");
-    (result, simulation.disk(machine))
+    let disk = std::mem::take(&mut simulation.world.borrow_mut().disks[machine.0]);
+    (result, disk)
 }

@@ -315,10 +315,9 @@ impl Run {
             let is_segment = path.extension().is_some_and(|extension| extension == "log");
             let (old, new) = (before.file_bytes(path), disk.file_bytes(path));
             let new = new.expect("just listed");
-            let was = move |at: usize| old.and_then(|old| old.get(at));
             (0..new.len()).filter(move |at| match is_in_segments {
                 true => is_possible && is_segment,
-                false => is_possible && was(*at) != Some(&new[*at]),
+                false => is_possible && old.as_ref().and_then(|old| old.get(*at)) != new.get(*at),
             })
         };
         // Not gathered, as there may be many millions.
@@ -330,9 +329,8 @@ impl Run {
         }
         let rng = self.nemesis.rng();
         let (path, at) = places().nth(rng.index(count)).expect("one of those that were counted");
-        let byte = disk.file_bytes(path).expect("just listed")[at];
-        let turned = byte ^ 1 << rng.below(8);
-        self.simulation.change_disk(self.machine, |disk| disk.overwrite(path, at, &[turned]));
+        let bit = 8 * at + rng.index(8);
+        self.simulation.change_disk(self.machine, |disk| disk.flip(path, bit));
         self.context.history.borrow_mut().has_rotted = true;
         self.note(&format!("byte {at} of {} turns", path.display()));
     }

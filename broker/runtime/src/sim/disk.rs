@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::names::{Names, Node};
+use super::pages::Pages;
 use crate::op::OpenOptions;
 use crate::rng::Rng;
 
@@ -102,9 +103,9 @@ impl From<Rule> for Fate {
 #[derive(Clone, Debug, Default)]
 struct Content {
     /// What reads see.
-    bytes: Vec<u8>,
+    bytes: Pages,
     /// What a loss of power leaves at least.
-    flushed: Vec<u8>,
+    flushed: Pages,
     /// By sector: the versions written since the last flush, with the number of their write.
     unflushed: BTreeMap<u64, Vec<(u64, Box<Sector>)>>,
     /// The size has changed since the last flush, by the write of this number.
@@ -149,9 +150,9 @@ impl Disk {
     }
 
     /// A file's bytes, as its readers see them.
-    pub fn file_bytes(&self, path: impl AsRef<Path>) -> Option<&[u8]> {
+    pub fn file_bytes(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         match self.names.node(path.as_ref()).ok()? {
-            Node::File(inode) => Some(&self.contents[&inode].bytes),
+            Node::File(inode) => Some(self.contents[&inode].bytes.to_vec()),
             Node::Dir(_) => None,
         }
     }
@@ -160,13 +161,21 @@ impl Disk {
     pub fn overwrite(&mut self, path: impl AsRef<Path>, position: usize, bytes: &[u8]) {
         let content = self.content_at(path.as_ref());
         for image in [&mut content.bytes, &mut content.flushed] {
-            if position + bytes.len() <= image.len() {
-                image[position..position + bytes.len()].copy_from_slice(bytes);
+            if position + bytes.len() <= image.size_bytes() {
+                image.write(position, bytes);
             }
         }
         for sector in position / SECTOR_SIZE_BYTES..=(position + bytes.len()) / SECTOR_SIZE_BYTES {
             content.unflushed.remove(&(sector as u64));
         }
+    }
+
+    /// Turns one bit of a file behind everybody's back, as a medium does that rots.
+    pub fn flip(&mut self, path: impl AsRef<Path>, bit: usize) {
+        let path = path.as_ref();
+        let mut byte = [0];
+        self.content_at(path).bytes.read(bit / 8, &mut byte);
+        self.overwrite(path, bit / 8, &[byte[0] ^ 1 << (bit % 8)]);
     }
 
     /// Takes a file away behind everybody's back.
@@ -211,9 +220,10 @@ impl Disk {
 
     pub(super) fn read(&self, inode: Inode, position: u64, into: &mut [u8]) -> usize {
         let bytes = &self.contents[&inode].bytes;
-        let start = usize::try_from(position).map_or(bytes.len(), |start| start.min(bytes.len()));
-        let size_bytes = into.len().min(bytes.len() - start);
-        into[..size_bytes].copy_from_slice(&bytes[start..start + size_bytes]);
+        let end = bytes.size_bytes();
+        let start = usize::try_from(position).map_or(end, |start| start.min(end));
+        let size_bytes = into.len().min(end - start);
+        bytes.read(start, &mut into[..size_bytes]);
         size_bytes
     }
 
@@ -235,7 +245,7 @@ impl Disk {
             // Like a write with FUA: nothing but its own sectors.
             let sectors = sectors_of(position, data.len());
             content.flush_sectors(sectors, u64::MAX);
-            content.flush_size(end);
+            content.flush_size(index(end));
         }
         Ok(())
     }
@@ -255,7 +265,10 @@ impl Disk {
     }
 
     pub(super) fn flush(&mut self, inode: Inode, up_to: u64) {
-        self.content(inode).flush(up_to);
+        // A file that was only read stays shared with the disk's copies.
+        if self.contents[&inode].has_changes_to_flush() {
+            self.content(inode).flush(up_to);
+        }
     }
 
     /// A flush has failed: the kernel takes the pages for clean, the device does not have them.
@@ -266,7 +279,7 @@ impl Disk {
     }
 
     pub(super) fn size_bytes(&self, inode: Inode) -> u64 {
-        self.contents[&inode].bytes.len() as u64
+        self.contents[&inode].bytes.size_bytes() as u64
     }
 
     pub(super) fn allocate(&mut self, inode: Inode, end: u64) -> io::Result<()> {
@@ -335,9 +348,14 @@ impl Disk {
 }
 
 impl Content {
-    /// Whether a flush or a loss of power would change anything.
+    /// Whether a loss of power might change anything.
     fn is_unflushed(&self) -> bool {
-        !self.unflushed.is_empty() || self.resized.is_some() || self.bytes != self.flushed
+        self.has_changes_to_flush() || self.bytes != self.flushed
+    }
+
+    /// Whether a flush would change anything. What a failed one has forgotten is not flushed.
+    fn has_changes_to_flush(&self) -> bool {
+        !self.unflushed.is_empty() || self.resized.is_some()
     }
 
     fn write(&mut self, position: u64, data: &[u8], keeps: &mut dyn FnMut() -> bool) {
@@ -350,12 +368,11 @@ impl Content {
             let sector_start = sector * SECTOR_SIZE_BYTES as u64;
             let from = position.max(sector_start);
             let to = (position + data.len() as u64).min(sector_start + SECTOR_SIZE_BYTES as u64);
-            if (self.bytes.len() as u64) < to {
-                self.bytes.resize(index(to), 0);
+            if self.bytes.size_bytes() < index(to) {
+                self.bytes.resize(index(to));
                 self.resized = Some(number);
             }
-            self.bytes[index(from)..index(to)]
-                .copy_from_slice(&data[index(from - position)..index(to - position)]);
+            self.bytes.write(index(from), &data[index(from - position)..index(to - position)]);
             let version = (number, Box::new(sector_at(&self.bytes, sector)));
             self.unflushed.entry(sector).or_default().push(version);
         }
@@ -364,10 +381,10 @@ impl Content {
     fn resize(&mut self, size_bytes: u64) {
         self.last_write += 1;
         let number = self.last_write;
-        let old = self.bytes.len();
-        self.bytes.resize(index(size_bytes), 0);
+        let old = self.bytes.size_bytes();
+        self.bytes.resize(index(size_bytes));
         self.resized = Some(number);
-        if self.bytes.len() < old {
+        if self.bytes.size_bytes() < old {
             let first_cut = size_bytes.div_ceil(SECTOR_SIZE_BYTES as u64);
             self.unflushed.retain(|sector, _| *sector < first_cut);
         }
@@ -376,17 +393,17 @@ impl Content {
     fn flush(&mut self, up_to: u64) {
         let sectors: Vec<u64> = self.unflushed.keys().copied().collect();
         if self.resized.is_some_and(|number| number <= up_to) {
-            self.flush_size(self.bytes.len() as u64);
-            self.flushed.truncate(self.bytes.len());
+            self.flush_size(self.bytes.size_bytes());
+            self.flushed.truncate(self.bytes.size_bytes());
         }
         self.flush_sectors(sectors, up_to);
     }
 
-    fn flush_size(&mut self, size_bytes: u64) {
-        if (self.flushed.len() as u64) < size_bytes {
-            self.flushed.resize(index(size_bytes), 0);
+    fn flush_size(&mut self, size_bytes: usize) {
+        if self.flushed.size_bytes() < size_bytes {
+            self.flushed.resize(size_bytes);
         }
-        if self.flushed.len() == self.bytes.len() {
+        if self.flushed.size_bytes() == self.bytes.size_bytes() {
             self.resized = None;
         }
     }
@@ -397,7 +414,7 @@ impl Content {
             let later = versions.partition_point(|(number, _)| *number <= up_to);
             let newer = versions.split_off(later);
             if let Some((_, version)) = versions.pop() {
-                put_sector(&mut self.flushed, sector, &version, self.bytes.len());
+                put_sector(&mut self.flushed, sector, &version, self.bytes.size_bytes());
             }
             if newer.is_empty() {
                 self.unflushed.remove(&sector);
@@ -411,9 +428,9 @@ impl Content {
         let mut lost_writes = BTreeSet::new();
         let mut survived = std::mem::take(&mut self.flushed);
         if self.resized.take().is_some() && fate.keeps() {
-            survived.resize(self.bytes.len(), 0);
+            survived.resize(self.bytes.size_bytes());
         }
-        let size_bytes = survived.len();
+        let size_bytes = survived.size_bytes();
         for (sector, versions) in std::mem::take(&mut self.unflushed) {
             // The newest version that happened counts; an older one may be all that did.
             for (number, version) in versions.iter().rev() {
@@ -436,23 +453,23 @@ fn sectors_of(position: u64, size_bytes: usize) -> std::ops::Range<u64> {
     position / sector..(position + size_bytes as u64).div_ceil(sector)
 }
 
-fn sector_at(bytes: &[u8], sector: u64) -> Sector {
+fn sector_at(bytes: &Pages, sector: u64) -> Sector {
     let start = index(sector) * SECTOR_SIZE_BYTES;
-    let end = bytes.len().min(start + SECTOR_SIZE_BYTES);
+    let end = bytes.size_bytes().min(start + SECTOR_SIZE_BYTES);
     let mut copy = [0; SECTOR_SIZE_BYTES];
-    copy[..end - start].copy_from_slice(&bytes[start..end]);
+    bytes.read(start, &mut copy[..end - start]);
     copy
 }
 
 /// Puts a sector into an image, which grows with it up to `size_max`.
-fn put_sector(image: &mut Vec<u8>, sector: u64, version: &Sector, size_max: usize) {
+fn put_sector(image: &mut Pages, sector: u64, version: &Sector, size_max: usize) {
     let start = index(sector) * SECTOR_SIZE_BYTES;
     let end = (start + SECTOR_SIZE_BYTES).min(size_max);
     if start < end {
-        if image.len() < end {
-            image.resize(end, 0);
+        if image.size_bytes() < end {
+            image.resize(end);
         }
-        image[start..end].copy_from_slice(&version[..end - start]);
+        image.write(start, &version[..end - start]);
     }
 }
 

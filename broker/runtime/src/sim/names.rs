@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Fate, Inode};
@@ -52,10 +52,11 @@ impl Names {
     /// What is at a path.
     pub(super) fn node(&self, path: &Path) -> io::Result<Node> {
         let mut node = Node::Dir(ROOT);
-        for component in path.components() {
-            let Component::Normal(name) = component else { continue };
+        // Cheaper than the path's components, as everything is looked up again and again.
+        let names = path.to_str().ok_or(io::ErrorKind::NotFound)?.split('/');
+        for name in names.filter(|name| !matches!(*name, "" | "." | "..")) {
             let Node::Dir(dir) = node else { return Err(io::ErrorKind::NotADirectory.into()) };
-            let found = name.to_str().and_then(|name| self.dirs[&dir].entries.get(name));
+            let found = self.dirs[&dir].entries.get(name);
             node = *found.ok_or(io::ErrorKind::NotFound)?;
         }
         Ok(node)

@@ -40,7 +40,7 @@ pub(crate) fn newest_slot(disk: &Disk) -> Option<usize> {
             let slot = &bytes[*at..];
             slot[..8] == *b"HWSUPERB" && u32_at(slot, 8) == crc32fast::hash(&slot[12..184])
         })
-        .max_by_key(|at| u64_at(bytes, at + 48))
+        .max_by_key(|at| u64_at(&bytes, at + 48))
 }
 
 /// The commits of journal 0 from its replay positions on, in order of stream and sequence.
@@ -56,7 +56,7 @@ pub(crate) fn live_commits(disk: &Disk) -> Vec<FoundCommit> {
         }
         let bytes = disk.file_bytes(&path).unwrap();
         for position in (0..bytes.len()).step_by(BLOCK_BYTES) {
-            let Some(commit) = commit_at(&path, bytes, position) else { continue };
+            let Some(commit) = commit_at(&path, &bytes, position) else { continue };
             let from = replay_from[usize::from(commit.is_relaxed)];
             if from <= commit.sequence {
                 commits.insert((commit.is_relaxed, commit.sequence), commit);
@@ -94,9 +94,7 @@ fn commit_at(path: &std::path::Path, bytes: &[u8], position: usize) -> Option<Fo
 /// A copy of the disk on which a medium's error has changed a byte of this sector.
 pub(crate) fn rotten(disk: &Disk, path: &std::path::Path, sector_position: usize) -> Disk {
     let mut rotten = disk.clone();
-    let at = sector_position + SECTOR_BYTES / 3;
-    let byte = disk.file_bytes(path).unwrap()[at];
-    rotten.overwrite(path, at, &[byte ^ 0x10]);
+    rotten.flip(path, 8 * (sector_position + SECTOR_BYTES / 3) + 4);
     rotten
 }
 
@@ -119,5 +117,5 @@ pub(crate) fn set_version(
 pub(crate) fn contents(disk: &Disk) -> BTreeMap<PathBuf, Vec<u8>> {
     let paths = disk.paths().into_iter();
     let paths = paths.filter(|path| path.extension().is_none_or(|extension| extension != "index"));
-    paths.map(|path| (path.clone(), disk.file_bytes(path).unwrap().to_vec())).collect()
+    paths.map(|path| (path.clone(), disk.file_bytes(path).unwrap())).collect()
 }

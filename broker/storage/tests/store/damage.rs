@@ -473,8 +473,7 @@ fn damage_in_applied_state_makes_a_log_doubtful_and_not_the_start_fail() {
     assert_eq!((found.count, found.entries.len(), is_doubtful), (10, 10, false));
     for position in 0..disk.file_bytes(&applied).unwrap().len() {
         let mut rotten = disk.clone();
-        let byte = disk.file_bytes(&applied).unwrap()[position];
-        rotten.overwrite(&applied, position, &[byte ^ 1]);
+        rotten.flip(&applied, 8 * position);
         let (found, is_doubtful) = recover(rotten);
         assert!(is_doubtful && found.state.is_none() && found.entries.is_empty());
     }

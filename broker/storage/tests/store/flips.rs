@@ -12,6 +12,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::iter::StepBy;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -339,7 +341,7 @@ impl Image {
         Image { disk, boot, truth, acknowledged, torn }
     }
 
-    fn judge(&self, change: &Change, seen: &Seen) -> Result<Class, String> {
+    fn judge(&self, change: Change<'_>, seen: &Seen) -> Result<Class, String> {
         let (is_read_only, logs) = match seen {
             Seen::Refused(error) if error.to_string().contains("/journal") => {
                 return Ok(Class::StartRefused);
@@ -371,7 +373,7 @@ impl Image {
         number: i32,
         truth: &SeenLog,
         seen: &SeenLog,
-        change: &Change,
+        change: Change<'_>,
     ) -> Result<Class, String> {
         let acknowledged = &self.acknowledged[&number];
         if let Some((offset, bytes)) = seen.batches.iter().find(|of| !acknowledged.contains(of)) {
@@ -427,12 +429,12 @@ impl Image {
         Ok(class)
     }
 
-    fn may_be_torn(&self, number: i32, change: &Change) -> bool {
+    fn may_be_torn(&self, number: i32, change: Change<'_>) -> bool {
         let Some((torn, from, to)) = &self.torn else { return false };
         number == 1
-            && match change {
-                Change::Flip { path, bit } => path == torn && (*from..*to).contains(&(bit / 8)),
-                Change::Cut { .. } | Change::Gone { .. } => false,
+            && match change.how {
+                How::Flip => change.path == torn && (*from..*to).contains(&(change.number / 8)),
+                How::Cut | How::Gone => false,
             }
     }
 }
@@ -444,34 +446,53 @@ fn same<T: PartialEq + Debug>(what: &str, truth: &T, seen: &T) -> Result<(), Str
     Err(format!("{what}: {seen:?} instead of {truth:?}"))
 }
 
-#[derive(Clone, Debug)]
-enum Change {
-    Flip { path: PathBuf, bit: usize },
-    Cut { path: PathBuf, size_bytes: usize },
-    Gone { path: PathBuf },
+#[derive(Clone, Copy, Debug)]
+enum How {
+    /// The bit of a number.
+    Flip,
+    /// To a size.
+    Cut,
+    Gone,
 }
 
-impl Change {
-    /// Makes it, and hands back the disk as it was.
-    fn make(&self, disk: &mut Disk) {
-        match self {
-            Change::Flip { path, bit } => {
-                let byte = disk.file_bytes(path).unwrap()[bit / 8];
-                disk.overwrite(path, bit / 8, &[byte ^ 1 << (bit % 8)]);
-            }
-            Change::Cut { path, size_bytes } => disk.cut(path, *size_bytes),
-            Change::Gone { path } => disk.remove(path),
+#[derive(Clone, Copy, Debug)]
+struct Change<'a> {
+    how: How,
+    path: &'a Path,
+    number: usize,
+}
+
+impl Change<'_> {
+    fn make(self, disk: &mut Disk) {
+        match self.how {
+            How::Flip => disk.flip(self.path, self.number),
+            How::Cut => disk.cut(self.path, self.number),
+            How::Gone => disk.remove(self.path),
         }
     }
 
     /// What kind of file it changes, and how.
-    fn kind(&self) -> (&'static str, &'static str) {
-        let (how, path) = match self {
-            Change::Flip { path, .. } => ("flip", path),
-            Change::Cut { path, .. } => ("cut", path),
-            Change::Gone { path } => ("gone", path),
+    fn kind(self) -> (&'static str, &'static str) {
+        let how = match self.how {
+            How::Flip => "flip",
+            How::Cut => "cut",
+            How::Gone => "gone",
         };
-        (how, kind_of(path))
+        (how, kind_of(self.path))
+    }
+}
+
+/// Changes of one file. All of them together are too many to be listed one by one.
+struct Changes {
+    how: How,
+    path: PathBuf,
+    numbers: StepBy<Range<usize>>,
+}
+
+impl Changes {
+    fn each(&self) -> impl Iterator<Item = Change<'_>> {
+        let Changes { how, path, numbers } = self;
+        numbers.clone().map(|number| Change { how: *how, path, number })
     }
 }
 
@@ -481,31 +502,23 @@ fn kind_of(path: &Path) -> &'static str {
     kinds.into_iter().find(|kind| name.contains(kind)).expect("a file of the store")
 }
 
-/// How a thread goes through the changes.
 type Counts = BTreeMap<((&'static str, &'static str), Class), u64>;
 
-fn sweep(image: &Image, changes: &[Change]) -> (Counts, Vec<String>) {
-    const THREADS_COUNT: usize = 2;
+/// Tries the changes of the chosen part, on two threads.
+fn sweep(images: &[Image; 2], changes: &[Changes]) -> (Counts, Vec<String>) {
     let one = |number: usize| {
-        let mut disk = image.disk.clone();
+        let image = &images[number];
         let (mut counts, mut wrong) = (Counts::new(), Vec::new());
-        let mine = Part::chosen().of(changes).skip(number).step_by(THREADS_COUNT);
+        let mine = Part::chosen().of(changes).skip(number).step_by(images.len());
         for (seed, change) in mine {
-            // A flip is taken back by itself, so that the file is copied only once.
-            let is_flip = matches!(change, Change::Flip { .. });
-            let mut cut = None;
-            let changed = if is_flip { &mut disk } else { cut.insert(disk.clone()) };
-            change.make(changed);
-            let given = changed.clone();
+            let mut disk = image.disk.clone();
+            change.make(&mut disk);
             let boot = image.boot;
-            let run = AssertUnwindSafe(|| sim::run(seed, given, || start(boot)).0);
+            let run = AssertUnwindSafe(|| sim::run(seed, disk, || start(boot)).0);
             let judged = match std::panic::catch_unwind(run) {
                 Ok(seen) => image.judge(change, &seen),
                 Err(_) => Err("a panic".to_owned()),
             };
-            if is_flip {
-                change.make(&mut disk);
-            }
             match judged {
                 Ok(class) => *counts.entry((change.kind(), class)).or_default() += 1,
                 Err(what) => wrong.push(format!("{change:?}: {what}")),
@@ -515,7 +528,7 @@ fn sweep(image: &Image, changes: &[Change]) -> (Counts, Vec<String>) {
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> =
-            (0..THREADS_COUNT).map(|number| scope.spawn(move || one(number))).collect();
+            (0..images.len()).map(|number| scope.spawn(move || one(number))).collect();
         let (mut counts, mut wrong) = (Counts::new(), Vec::new());
         for thread in threads {
             let (of_thread, wrong_of_thread) = thread.join().unwrap();
@@ -552,8 +565,9 @@ impl Part {
     }
 
     /// The changes of this part, each with a number of its own among all of them.
-    fn of(self, changes: &[Change]) -> impl Iterator<Item = (u64, &Change)> {
-        (0..).zip(changes).skip(self.number).step_by(self.count)
+    fn of(self, changes: &[Changes]) -> impl Iterator<Item = (u64, Change<'_>)> {
+        let all = changes.iter().flat_map(Changes::each);
+        (0..).zip(all).skip(self.number).step_by(self.count)
     }
 }
 
@@ -579,7 +593,7 @@ impl Steps {
 }
 
 /// What is flipped, and how many bytes of content it concerns.
-fn flips(disk: &Disk, steps: &Steps) -> (Vec<Change>, usize) {
+fn flips(disk: &Disk, steps: &Steps) -> (Vec<Changes>, usize) {
     const BLOCK_BYTES: usize = 4096;
     let (mut changes, mut content_bytes) = (Vec::new(), 0);
     for path in disk.paths() {
@@ -601,8 +615,9 @@ fn flips(disk: &Disk, steps: &Steps) -> (Vec<Change>, usize) {
             let header_end = if is_reserved { sector } else { header_end };
             let step = if is_reserved { steps.reserved } else { steps.content };
             let header = (sector * 8..header_end * 8).step_by(steps.structure);
-            let bits = header.chain((header_end * 8..end * 8).step_by(step));
-            changes.extend(bits.map(|bit| Change::Flip { path: path.clone(), bit }));
+            for numbers in [header, (header_end * 8..end * 8).step_by(step)] {
+                changes.push(Changes { how: How::Flip, path: path.clone(), numbers });
+            }
             content_bytes += if is_reserved { 0 } else { end - sector };
         }
     }
@@ -610,7 +625,7 @@ fn flips(disk: &Disk, steps: &Steps) -> (Vec<Change>, usize) {
 }
 
 /// Every length of what a file holds, some of what it reserves, and no file.
-fn cuts(disk: &Disk, steps: &Steps) -> Vec<Change> {
+fn cuts(disk: &Disk, steps: &Steps) -> Vec<Changes> {
     let mut changes = Vec::new();
     for path in disk.paths() {
         let bytes = disk.file_bytes(&path).unwrap();
@@ -618,10 +633,12 @@ fn cuts(disk: &Disk, steps: &Steps) -> Vec<Change> {
         let is_ring = path.starts_with("/journal") && kind_of(&path) != "superblock";
         let content_bytes = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
         let content_bytes = if is_ring { 0 } else { content_bytes };
+        let content = (0..content_bytes).step_by(1);
         let reserved = (content_bytes..bytes.len()).step_by(steps.length);
-        let lengths = (0..content_bytes).chain(reserved);
-        changes.extend(lengths.map(|size_bytes| Change::Cut { path: path.clone(), size_bytes }));
-        changes.push(Change::Gone { path });
+        let gone = (0..1).step_by(1);
+        for (how, numbers) in [(How::Cut, content), (How::Cut, reserved), (How::Gone, gone)] {
+            changes.push(Changes { how, path: path.clone(), numbers });
+        }
     }
     changes
 }
@@ -639,22 +656,24 @@ fn report(name: &str, (counts, wrong): &(Counts, Vec<String>), began: Instant) {
 
 /// Tries everything, and compares how often it was harmless or told with what it must be at least.
 fn check(end: End, content_step: usize, expected: &[(&str, Class, u64)]) {
-    let image = Image::of(end);
+    // One for each thread: they would wait for each other's counts of references.
+    let images = [end; 2].map(Image::of);
     let steps = Steps::of(content_step);
-    let (flips, content_bytes) = flips(&image.disk, &steps);
-    let cuts = cuts(&image.disk, &steps);
-    println!("{content_bytes} bytes: {} flips, {} cuts", flips.len(), cuts.len());
+    let (flips, content_bytes) = flips(&images[0].disk, &steps);
+    let cuts = cuts(&images[0].disk, &steps);
+    let count = |changes: &[Changes]| changes.iter().map(|of| of.numbers.len()).sum::<usize>();
+    println!("{content_bytes} bytes: {} flips, {} cuts", count(&flips), count(&cuts));
     assert!(CONTENT_BYTES_MIN <= content_bytes);
     let began = Instant::now();
     let parts = Part::chosen().count as u64;
-    let flipped = sweep(&image, &flips);
+    let flipped = sweep(&images, &flips);
     report("flips", &flipped, began);
     for (kind, class, at_least) in expected {
         let count = flipped.0.get(&(("flip", *kind), *class)).copied().unwrap_or(0);
         assert!(at_least / parts <= count, "{kind} {class:?}: {count}");
     }
     let began = Instant::now();
-    let cut = sweep(&image, &cuts);
+    let cut = sweep(&images, &cuts);
     report("cuts", &cut, began);
     let refused = cut.0.get(&(("cut", "durable"), Class::StartRefused));
     assert!(refused.is_some_and(|count| 1000 / parts < *count));
