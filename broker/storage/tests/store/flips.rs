@@ -7,7 +7,7 @@
 //!
 //! All bits of superblock, headers of commits, entries, indexes and applied state; of frames and
 //! batches one in so many. `HIGHWATER_FLIPS=1/8` tries every single bit, also of space that was never
-//! written, in eight parts, of which this is the first: all of them are hours of processor time.
+//! written, in eight parts, of which this is the first: each is some five minutes of processor time.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
