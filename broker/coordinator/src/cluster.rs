@@ -236,8 +236,7 @@ impl ClusterState {
                 self.cluster_id = Some(cluster_id.clone());
             }
             ClusterRecord::Topic { name, id, partitions_count, replication_factor, configs } => {
-                let given = configs.iter().map(|(name, value)| (&**name, Some(&**value)));
-                let configs = TopicConfigs::new(given)
+                let configs = TopicConfigs::of(configs)
                     .map_err(|error| ReplayError(format!("topic {name}: {error}")))?;
                 if self.topics.contains_key(id) || self.names.contains_key(name) {
                     return Err(ReplayError(format!("topic {name} is created twice")));
@@ -269,8 +268,8 @@ impl ClusterState {
                     let reason = format!("topic {id} has other configs and never existed");
                     return Err(ReplayError(reason));
                 };
-                let replayed = ClusterState::replay_topic_configs(topic, configs);
-                replayed.map_err(|error| ReplayError(format!("topic {id}: {error}")))?;
+                topic.configs = TopicConfigs::of(configs)
+                    .map_err(|error| ReplayError(format!("topic {id}: {error}")))?;
             }
             ClusterRecord::BrokerConfigs { broker, configs } => {
                 let replayed = self.replay_broker_configs(*broker, configs);

@@ -160,6 +160,11 @@ impl TopicConfigs {
         Ok(configs)
     }
 
+    /// Checks what is kept of a topic's configs.
+    pub(crate) fn of(kept: &ConfigValues) -> Result<TopicConfigs, ConfigError> {
+        TopicConfigs::new(kept.iter().map(|(name, value)| (&**name, Some(&**value))))
+    }
+
     /// What was given.
     pub fn given(&self) -> &BTreeMap<String, String> {
         &self.0

@@ -551,34 +551,24 @@ impl Replica {
         self.move_log_start(before).await
     }
 
-    /// In the step in which the log has admitted an entry.
-    pub(crate) fn move_log_start(
-        self: &Rc<Self>,
-        before: Offset,
-    ) -> impl Future<Output = Result<Offset, AppendRefused>> + use<> {
-        let replica = self.clone();
+    /// To be awaited in the step in which the log has admitted an entry: nothing is waited for before
+    /// the append.
+    pub(crate) async fn move_log_start(&self, before: Offset) -> Result<Offset, AppendRefused> {
         let partition = self.partition();
-        let gone = AppendRefused::NotLeading { partition };
-        let Progress { high_watermark, log_start: known, .. } = self.progress();
-        let log_start = before.min(high_watermark);
-        let begun = match self.leader() {
-            None => Err(gone.clone()),
-            Some(_) if log_start <= known => Ok(known),
-            Some(leader_epoch) => {
-                self.log.append_other(leader_epoch, EntryKind::LogStart(log_start), &[]);
-                Ok(log_start)
-            }
-        };
-        async move {
-            let log_start = begun?;
-            let moved = replica.wait_for(|progress| {
-                let has_moved = log_start <= progress.log_start;
-                has_moved
-                    .then_some(Ok(progress.log_start))
-                    .or_else(|| (!progress.is_leading).then(|| Err(gone.clone())))
-            });
-            moved.await
+        let leader_epoch = self.leader().ok_or(AppendRefused::NotLeading { partition })?;
+        let progress = self.progress();
+        let log_start = before.min(progress.high_watermark);
+        if log_start <= progress.log_start {
+            return Ok(progress.log_start);
         }
+        self.log.append_other(leader_epoch, EntryKind::LogStart(log_start), &[]);
+        let moved = self.wait_for(|progress| {
+            (log_start <= progress.log_start).then_some(Ok(progress.log_start)).or_else(|| {
+                let gone = AppendRefused::NotLeading { partition };
+                (!progress.is_leading).then_some(Err(gone))
+            })
+        });
+        moved.await
     }
 
     /// Forgets producers that have not written since `before` (`producer.id.expiration.ms`).

@@ -33,6 +33,11 @@ impl Failure {
         Failure::new(ErrorCode::KafkaStorageError, error)
     }
 
+    /// There is no controller yet, or none any more.
+    pub(crate) fn not_controlled() -> Failure {
+        Failure::new(ErrorCode::NotController, "the broker is starting or stopping")
+    }
+
     pub(crate) fn beyond(offset: Offset, high_watermark: Offset) -> Failure {
         let text = format!("offset {offset} is not between 0 and {high_watermark}");
         Failure::new(ErrorCode::OffsetOutOfRange, text)

@@ -2,7 +2,7 @@
 
 use model::BrokerId;
 
-use super::{ClusterState, Topic, TopicLimits};
+use super::{ClusterState, TopicLimits};
 use crate::record::ClusterRecord;
 use crate::topic_config::{
     BrokerConfigs, ConfigDefinition, ConfigError, ConfigKind, ConfigValues, TopicConfigs,
@@ -99,8 +99,7 @@ impl ClusterState {
                 let refused = || ConfigsRefused::UnknownTopic { topic: name.clone() };
                 let topic = self.topic_named(name).ok_or_else(refused)?;
                 let configs = changed(topic.configs.given(), alter, ConfigDefinition::of)?;
-                let given = configs.iter().map(|(name, value)| (&**name, Some(&**value)));
-                let checked = TopicConfigs::new(given).and_then(|configs| {
+                let checked = TopicConfigs::of(&configs).and_then(|configs| {
                     check_message_bytes(configs.given().get("max.message.bytes"), limits)?;
                     Ok(configs)
                 });
@@ -124,15 +123,6 @@ impl ClusterState {
                 Ok(is_changed.then_some(record))
             }
         }
-    }
-
-    pub(super) fn replay_topic_configs(
-        topic: &mut Topic,
-        configs: &ConfigValues,
-    ) -> Result<(), ConfigError> {
-        let given = configs.iter().map(|(name, value)| (&**name, Some(&**value)));
-        topic.configs = TopicConfigs::new(given)?;
-        Ok(())
     }
 
     pub(super) fn replay_broker_configs(

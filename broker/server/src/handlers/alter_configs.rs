@@ -90,12 +90,8 @@ async fn alter(
             }
         }
     };
-    let not_here = || {
-        let text = "the broker is starting or stopping";
-        Err(Failure::new(ErrorCode::NotController, text))
-    };
     let outcome_of = |wanted: Result<AlterConfigs, Failure>| match wanted {
-        Ok(_) => outcomes.next().unwrap_or_else(not_here),
+        Ok(_) => outcomes.next().unwrap_or_else(|| Err(Failure::not_controlled())),
         Err(failure) => Err(failure),
     };
     wanted.into_iter().map(outcome_of).collect()

@@ -34,8 +34,8 @@ pub(super) async fn handle(
         Ok(0) | Err(_) => Some(creating.await),
     };
     let (mut outcomes, otherwise) = match answer {
-        Some(CoreAnswer::Outcomes(outcomes)) => (outcomes.into_iter(), not_here()),
-        Some(CoreAnswer::Failed(_)) => (Vec::new().into_iter(), not_here()),
+        Some(CoreAnswer::Outcomes(outcomes)) => (outcomes.into_iter(), Failure::not_controlled()),
+        Some(CoreAnswer::Failed(_)) => (Vec::new().into_iter(), Failure::not_controlled()),
         Some(other) => unreachable!("not an answer to this: {other:?}"),
         None => (Vec::new().into_iter(), too_late()),
     };
@@ -63,10 +63,6 @@ fn more_partitions(topic: &CreatePartitionsTopic) -> MorePartitions {
         partitions_count: topic.count,
         assignments: assignments.map(|all| all.iter().map(|one| one.broker_ids.clone()).collect()),
     }
-}
-
-fn not_here() -> Failure {
-    Failure::new(ErrorCode::NotController, "the broker is starting or stopping")
 }
 
 fn too_late() -> Failure {

@@ -35,10 +35,7 @@ pub(super) async fn handle(core: &Rc<Core>, request: CreateTopicsRequest) -> Cre
                 let text = "the request names this topic more than once";
                 Err(Failure::new(ErrorCode::InvalidRequest, text))
             }
-            false => outcomes.next().unwrap_or_else(|| {
-                let text = "the broker is starting or stopping";
-                Err(Failure::new(ErrorCode::NotController, text))
-            }),
+            false => outcomes.next().unwrap_or_else(|| Err(Failure::not_controlled())),
         };
         match outcome {
             Ok(image) => created(topic, &image, &broker_configs),

@@ -50,8 +50,7 @@ pub(super) async fn handle(
     };
     let responses = asked.into_iter().zip(found).map(|(topic, found)| {
         let outcome = found.and_then(|id| {
-            let gone = "the broker is starting or stopping";
-            let failed = || Err(Failure::new(ErrorCode::NotController, gone));
+            let failed = || Err(Failure::not_controlled());
             outcomes.next().unwrap_or_else(failed).map(|()| id)
         });
         let name_of =

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use model::{Offset, Timestamp, TopicPartition};
 use replication::{Enforced, Replica};
-use runtime::{Instant, Reply};
+use runtime::Reply;
 
 use super::{Owner, durability_of};
 use crate::call::{CoreAnswer, PartitionSpec};
@@ -19,8 +19,8 @@ const SETTLE_EVERY: Duration = Duration::from_secs(1);
 /// Partitions whose settings have just changed, so that somebody may wait to see old records go.
 #[derive(Default)]
 pub(super) struct Settling {
-    /// By partition: when its oldest segment will be too old, and for how long it is watched.
-    due: RefCell<BTreeMap<TopicPartition, (Timestamp, Instant)>>,
+    /// By partition: when its oldest segment will be too old, and until when it is watched.
+    due: RefCell<BTreeMap<TopicPartition, (Timestamp, Timestamp)>>,
     is_running: Cell<bool>,
 }
 
@@ -31,13 +31,11 @@ impl Owner {
         specs: Vec<PartitionSpec>,
     ) -> Vec<Result<(), Failure>> {
         let mut outcomes = Vec::with_capacity(specs.len());
-        let mut with_retention = Vec::new();
-        for spec in specs {
-            outcomes.push(self.configure_one(&spec).await);
-            with_retention.push(spec.partition);
+        for spec in &specs {
+            outcomes.push(self.configure_one(spec).await);
         }
-        let owner = self.clone();
-        runtime::spawn(async move { owner.settle_retention(with_retention).await });
+        let changed = specs.iter().map(|spec| spec.partition).collect();
+        runtime::spawn(self.clone().settle_retention(changed));
         outcomes
     }
 
@@ -67,7 +65,8 @@ impl Owner {
     /// The same for partitions whose settings have just changed: at once, and whenever more of them
     /// becomes too old, until it is everybody's turn.
     async fn settle_retention(self: Rc<Self>, changed: Vec<TopicPartition>) {
-        let until = runtime::now() + self.retention_interval;
+        let interval_ms = i64::try_from(self.retention_interval.as_millis()).unwrap_or(i64::MAX);
+        let until = Timestamp(runtime::wall_clock_ms().saturating_add(interval_ms));
         for partition in changed {
             self.settle_one(partition, until).await;
         }
@@ -87,16 +86,15 @@ impl Owner {
         self.settling.is_running.set(false);
     }
 
-    async fn settle_one(&self, partition: TopicPartition, until: Instant) {
+    async fn settle_one(&self, partition: TopicPartition, until: Timestamp) {
         let enforced = match self.replica(partition) {
             Ok(replica) => self.enforce_retention(&replica).await,
             Err(_) => None,
         };
-        let left_ms = until.since(runtime::now()).as_millis();
-        let last = runtime::wall_clock_ms().saturating_add(i64::try_from(left_ms).unwrap_or(0));
         let due = enforced.and_then(|enforced| enforced.due);
+        let is_watched = runtime::wall_clock_ms() < until.0;
         let mut settling = self.settling.due.borrow_mut();
-        match due.filter(|due| 0 < left_ms && due.0 < last) {
+        match due.filter(|due| is_watched && *due < until) {
             Some(due) => settling.insert(partition, (due, until)),
             None => settling.remove(&partition),
         };
