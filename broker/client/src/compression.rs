@@ -1,33 +1,18 @@
 //! Batches with their records compressed, and opened again.
 //!
-//! Codecs write what Kafka's own clients write at their usual levels: gzip 6, zstd 3, snappy in the
-//! framing of the xerial library, lz4 in independent blocks.
+//! Codecs write what Kafka's own clients write at their usual levels (`model::codec::encode`).
 //!
 //! Guarantees: what is compressed is opened to the very bytes that it was. Does not know: records,
 //! and from which version of a request on a codec may be used.
 
-use std::io::Write;
-
 use bytes::Bytes;
-use model::codec::{CodecError, Decoder};
-use model::record_batch::{
-    BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES, set_max_timestamp,
-};
+use model::codec::{CodecError, Decoder, encode};
+use model::record_batch::{self, BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES};
 
 /// All but none.
 pub const CODECS: [Compression; 4] =
     [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd];
 
-/// Of a batch: the length of everything behind it.
-const LENGTH_PLACE: std::ops::Range<usize> = 8..12;
-/// The lower byte of the attributes has the codec in three bits.
-const ATTRIBUTES_PLACE: usize = 22;
-const CODEC_BITS: u8 = 7;
-
-const ZSTD_LEVEL: i32 = 3;
-/// Before the blocks of snappy: a magic and the format's version, twice.
-const XERIAL_HEADER: &[u8; 16] = b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
-const XERIAL_BLOCK_BYTES: usize = 32 << 10;
 const OPENED_PIECE_BYTES: usize = 64 << 10;
 
 /// Why a batch cannot be opened.
@@ -44,7 +29,7 @@ pub enum OpenError {
 /// # Panics
 /// If `batch` is not one whole batch.
 pub fn compress(batch: &[u8], compression: Compression) -> Bytes {
-    with_records(batch, compression, &encode(&batch[HEADER_SIZE_BYTES..], compression))
+    with_records(batch, compression, &encode(&batch[HEADER_SIZE_BYTES..], compression, None))
 }
 
 /// The batch with its records as they were before they were compressed. An error if more than
@@ -72,50 +57,7 @@ pub fn open(batch: &[u8], records_bytes_max: u64) -> Result<Bytes, OpenError> {
 /// # Panics
 /// If `batch` has no whole header, or the new one would be longer than a batch can be.
 pub fn with_records(batch: &[u8], compression: Compression, records: &[u8]) -> Bytes {
-    let mut out = [&batch[..HEADER_SIZE_BYTES], records].concat();
-    let length = i32::try_from(out.len() - LENGTH_PLACE.end).expect("batches are far smaller");
-    out[LENGTH_PLACE].copy_from_slice(&length.to_be_bytes());
-    out[ATTRIBUTES_PLACE] = out[ATTRIBUTES_PLACE] & !CODEC_BITS | compression as u8;
-    let time = BatchHeader::read(&out).expect("it has a header").max_timestamp;
-    // Writes the CRC as well.
-    set_max_timestamp(&mut out, time);
-    Bytes::from(out)
-}
-
-fn encode(records: &[u8], compression: Compression) -> Vec<u8> {
-    const IN_MEMORY: &str = "nothing fails in memory";
-    match compression {
-        Compression::None => records.to_vec(),
-        Compression::Gzip => {
-            let level = flate2::Compression::default();
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-            encoder.write_all(records).expect(IN_MEMORY);
-            encoder.finish().expect(IN_MEMORY)
-        }
-        Compression::Snappy => {
-            let mut out = XERIAL_HEADER.to_vec();
-            let mut encoder = snap::raw::Encoder::new();
-            for block in records.chunks(XERIAL_BLOCK_BYTES) {
-                let block = encoder.compress_vec(block).expect(IN_MEMORY);
-                let length = i32::try_from(block.len()).expect("a block is short");
-                out.extend(length.to_be_bytes());
-                out.extend(block);
-            }
-            out
-        }
-        Compression::Lz4 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-            encoder.write_all(records).expect(IN_MEMORY);
-            encoder.finish().expect(IN_MEMORY)
-        }
-        Compression::Zstd => {
-            let mut out = vec![0; zstd_safe::compress_bound(records.len())];
-            let size_bytes =
-                zstd_safe::compress(&mut out[..], records, ZSTD_LEVEL).expect(IN_MEMORY);
-            out.truncate(size_bytes);
-            out
-        }
-    }
+    Bytes::from(record_batch::with_records(batch, compression, records))
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "the result goes to whoever asked for it")]
 
-use std::io::Write;
-
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use model::Timestamp;
+use model::codec::encode;
 use model::record_batch::{
     BatchBuilder, Compression, HEADER_SIZE_BYTES, NewRecord, ProducerStamp, RecordsWalk, Step,
+    with_records,
 };
 
 /// Uncompressed: as the Java client batches by default, and as librdkafka may.
@@ -57,37 +57,6 @@ fn batch_of(size_bytes: usize) -> Vec<u8> {
     builder.finish(ProducerStamp::NONE)
 }
 
-fn compressed(batch: &[u8], compression: Compression) -> Vec<u8> {
-    let records = &batch[HEADER_SIZE_BYTES..];
-    let records = match compression {
-        Compression::None => records.to_vec(),
-        Compression::Gzip => {
-            let level = flate2::Compression::default();
-            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-            encoder.write_all(records).unwrap();
-            encoder.finish().unwrap()
-        }
-        Compression::Snappy => snap::raw::Encoder::new().compress_vec(records).unwrap(),
-        Compression::Lz4 => {
-            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
-            encoder.write_all(records).unwrap();
-            encoder.finish().unwrap()
-        }
-        Compression::Zstd => {
-            let mut out = vec![0; zstd_safe::compress_bound(records.len())];
-            let size = zstd_safe::compress(&mut out[..], records, 3).unwrap();
-            out.truncate(size);
-            out
-        }
-    };
-    // The length and the attributes; a walk does not check the CRC.
-    let mut out = [&batch[..HEADER_SIZE_BYTES], &records].concat();
-    let length = i32::try_from(out.len() - 12).unwrap();
-    out[8..12].copy_from_slice(&length.to_be_bytes());
-    out[22] = compression as u8;
-    out
-}
-
 fn walk(batch: &[u8]) -> i32 {
     let mut walk = RecordsWalk::new(batch, u64::MAX).unwrap();
     let (mut records_count, mut budget_bytes) = (0, usize::MAX);
@@ -105,7 +74,8 @@ fn walks(criterion: &mut Criterion) {
         let batch = batch_of(size_bytes);
         let mut group = criterion.benchmark_group(format!("walk-{}-KiB", size_bytes >> 10));
         for compression in COMPRESSIONS {
-            let compressed = compressed(&batch, compression);
+            let records = encode(&batch[HEADER_SIZE_BYTES..], compression, None);
+            let compressed = with_records(&batch, compression, &records);
             let ratio = batch.len() as f64 / compressed.len() as f64;
             println!("{}: {} records, {ratio:.2}:1", compression.name(), walk(&compressed));
             group.throughput(Throughput::Bytes(batch.len() as u64));

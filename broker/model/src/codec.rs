@@ -1,6 +1,7 @@
-//! Decoders of the codecs that a record batch may be compressed with, a piece at a time.
+//! The codecs that a record batch may be compressed with: decoders, a piece at a time, and what
+//! encodes.
 //!
-//! The whole input is in memory; the output never is. Who decodes says how much it wants next and
+//! Of a decoder the whole input is in memory; the output never is. Who decodes says how much it wants next and
 //! may stop in between, so that a core is never busy for longer than a piece takes.
 //!
 //! Guarantees: no input makes a decoder panic; it hands out at most the bytes that it was allowed,
@@ -17,6 +18,7 @@
 //!
 //! Does not know: records.
 
+mod encode;
 mod gzip;
 mod history;
 mod lz4;
@@ -30,6 +32,7 @@ use lz4::Lz4;
 use snappy::Snappy;
 use zstd::Zstd;
 
+pub use encode::encode;
 pub use snappy::RATIO_MAX as SNAPPY_RATIO_MAX;
 pub use zstd::WINDOW_BYTES_MAX as ZSTD_WINDOW_BYTES_MAX;
 

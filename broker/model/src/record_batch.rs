@@ -14,8 +14,8 @@
 //! name a compression, all records together are one compressed block.
 //!
 //! Guarantees: readers borrow and never allocate, but for [`RecordsWalk`], whose memory has a bound;
-//! no bytes make a reader panic; a batch is never re-encoded, only stamped in place. Does not know:
-//! topics, logs, Kafka's error codes.
+//! no bytes make a reader panic; a batch is stamped in place, or made anew by [`with_records`]. Does
+//! not know: topics, logs, Kafka's error codes.
 
 mod error;
 mod varint;
@@ -30,7 +30,7 @@ pub use batches::Batches;
 pub use builder::{BatchBuilder, NewRecord, ProducerStamp};
 pub use error::{BatchError, RecordFault};
 pub use records::{Record, RecordHeader, RecordHeaders, Records};
-pub use stamp::{assign, set_log_append_time, set_max_timestamp};
+pub use stamp::{assign, set_log_append_time, set_max_timestamp, with_records};
 pub use validate::{AppendRules, Validated, Validation, validate_from_client};
 pub use walk::{RecordsWalk, Step, WalkedRecord};
 

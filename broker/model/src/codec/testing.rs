@@ -1,9 +1,11 @@
-//! What clients send: the encoders of other libraries, for tests.
+//! What clients send: the encoders of other libraries, in every way in which they are used; and
+//! bytes for them.
 
 use std::io::Write;
 
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
+use super::encode;
 use crate::record_batch::Compression;
 
 /// How a client may have written something.
@@ -44,14 +46,10 @@ impl Encoder {
     pub(crate) fn encode(self, bytes: &[u8]) -> Vec<u8> {
         match self {
             Encoder::Plain => bytes.to_vec(),
-            Encoder::Gzip => {
-                let level = flate2::Compression::default();
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
-                encoder.write_all(bytes).unwrap();
-                encoder.finish().unwrap()
+            Encoder::Gzip | Encoder::SnappyXerial | Encoder::Zstd => {
+                encode(bytes, self.compression(), None)
             }
             Encoder::SnappyBare => snap::raw::Encoder::new().compress_vec(bytes).unwrap(),
-            Encoder::SnappyXerial => xerial(bytes, 32 << 10),
             Encoder::Lz4 => lz4(bytes, FrameInfo::new().block_size(BlockSize::Max64KB)),
             Encoder::Lz4Checked => {
                 let info = FrameInfo::new()
@@ -61,7 +59,6 @@ impl Encoder {
                     .content_size(Some(bytes.len() as u64));
                 lz4(bytes, info)
             }
-            Encoder::Zstd => zstd(bytes, 3),
         }
     }
 }
@@ -85,8 +82,29 @@ pub(crate) fn lz4(bytes: &[u8], info: FrameInfo) -> Vec<u8> {
 }
 
 pub(crate) fn zstd(bytes: &[u8], level: i32) -> Vec<u8> {
-    let mut out = vec![0; zstd_safe::compress_bound(bytes.len())];
-    let size = zstd_safe::compress(&mut out[..], bytes, level).unwrap();
-    out.truncate(size);
+    encode(bytes, Compression::Zstd, Some(level))
+}
+
+/// Text that repeats itself near and far, runs, and noise.
+pub(crate) fn mixed(size_bytes: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut state = 1_u32;
+    while out.len() < size_bytes {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        match state >> 30 {
+            0 => out.extend(std::iter::repeat_n(
+                state.to_le_bytes()[1],
+                (state >> 20 & 0x3ff) as usize,
+            )),
+            1 => out.extend(format!("order {} of customer {}; ", state >> 16, state >> 24).bytes()),
+            2 => out.extend(state.to_be_bytes()),
+            _ => {
+                let from = (state >> 4) as usize % (out.len() + 1);
+                let to = out.len().min(from + 300);
+                out.extend_from_within(from..to);
+            }
+        }
+    }
+    out.truncate(size_bytes);
     out
 }

@@ -4,7 +4,7 @@ use lz4_flex::frame::{BlockSize, FrameInfo};
 use proptest::prelude::*;
 use twox_hash::XxHash32;
 
-use super::testing::{ENCODERS, Encoder, lz4, xerial, zstd};
+use super::testing::{ENCODERS, Encoder, lz4, mixed, xerial, zstd};
 use super::*;
 
 const PIECE_BYTES: usize = 64 << 10;
@@ -50,30 +50,6 @@ fn what(result: Result<Vec<u8>, CodecError>) -> String {
         Ok(out) => format!("{} bytes", out.len()),
         Err(error) => error.to_string(),
     }
-}
-
-/// Text that repeats itself near and far, runs, and noise.
-fn mixed(size_bytes: usize) -> Vec<u8> {
-    let mut out = Vec::new();
-    let mut state = 1_u32;
-    while out.len() < size_bytes {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        match state >> 30 {
-            0 => out.extend(std::iter::repeat_n(
-                state.to_le_bytes()[1],
-                (state >> 20 & 0x3ff) as usize,
-            )),
-            1 => out.extend(format!("order {} of customer {}; ", state >> 16, state >> 24).bytes()),
-            2 => out.extend(state.to_be_bytes()),
-            _ => {
-                let from = (state >> 4) as usize % (out.len() + 1);
-                let to = out.len().min(from + 300);
-                out.extend_from_within(from..to);
-            }
-        }
-    }
-    out.truncate(size_bytes);
-    out
 }
 
 #[test]

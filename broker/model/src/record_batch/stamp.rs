@@ -1,12 +1,14 @@
-//! What a broker writes into a batch that it appends: in place, never re-encoding a record.
+//! What is written into a batch that is whole: in place, or around other bytes of its records.
 //!
 //! Guarantees: changes the named fields and, where they are covered, the CRC; nothing else. Takes
 //! exactly one batch, validated before, and panics on anything shorter: that would be our own bug.
 //! Does not know: which offset or time is right.
 
 use super::{
-    ATTRIBUTE_LOG_APPEND_TIME, BatchHeader, POSITION_OF_ATTRIBUTES, POSITION_OF_BASE_OFFSET,
-    POSITION_OF_CRC, POSITION_OF_LEADER_EPOCH, POSITION_OF_MAX_TIMESTAMP, crc_of, field,
+    ATTRIBUTE_COMPRESSION_MASK, ATTRIBUTE_LOG_APPEND_TIME, BatchHeader, Compression,
+    HEADER_SIZE_BYTES, POSITION_OF_ATTRIBUTES, POSITION_OF_BASE_OFFSET, POSITION_OF_CRC,
+    POSITION_OF_LEADER_EPOCH, POSITION_OF_LENGTH, POSITION_OF_MAX_TIMESTAMP, PREFIX_SIZE_BYTES,
+    crc_of, field,
 };
 use crate::{LeaderEpoch, Offset, Timestamp};
 
@@ -31,6 +33,22 @@ pub fn set_log_append_time(batch: &mut [u8], now: Timestamp) {
     put(batch, POSITION_OF_ATTRIBUTES, attributes.to_be_bytes());
     put(batch, POSITION_OF_MAX_TIMESTAMP, now.0.to_be_bytes());
     update_crc(batch);
+}
+
+/// The batch with these bytes in the place of its records, said to be compressed so. Whether they
+/// are is the caller's affair. Everything else is kept, and the CRC made right.
+///
+/// # Panics
+/// If `batch` has no whole header, or the new one would be longer than a batch can be.
+pub fn with_records(batch: &[u8], compression: Compression, records: &[u8]) -> Vec<u8> {
+    let mut out = [&batch[..HEADER_SIZE_BYTES], records].concat();
+    let length = i32::try_from(out.len() - PREFIX_SIZE_BYTES).expect("batches are far smaller");
+    put(&mut out, POSITION_OF_LENGTH, length.to_be_bytes());
+    let attributes = i16::from_be_bytes(field(&out, POSITION_OF_ATTRIBUTES));
+    let attributes = attributes & !ATTRIBUTE_COMPRESSION_MASK | compression as i16;
+    put(&mut out, POSITION_OF_ATTRIBUTES, attributes.to_be_bytes());
+    update_crc(&mut out);
+    out
 }
 
 /// Makes the CRC right for the bytes as they are.

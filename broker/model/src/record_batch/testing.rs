@@ -2,10 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::stamp::{put, update_crc};
+use super::stamp::update_crc;
 use super::{
-    BatchBuilder, HEADER_SIZE_BYTES, NewRecord, POSITION_OF_ATTRIBUTES, POSITION_OF_LENGTH,
-    PREFIX_SIZE_BYTES, ProducerStamp, RecordHeader,
+    BatchBuilder, HEADER_SIZE_BYTES, NewRecord, ProducerStamp, RecordHeader, with_records,
 };
 use crate::Timestamp;
 use crate::codec::testing::Encoder;
@@ -72,13 +71,8 @@ pub(super) fn edited(edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 
 /// The batch with its records compressed, and the CRC made right.
 pub(super) fn compressed(batch: &[u8], encoder: Encoder) -> Vec<u8> {
-    let mut out = batch[..HEADER_SIZE_BYTES].to_vec();
-    out.extend(encoder.encode(&batch[HEADER_SIZE_BYTES..]));
-    let length = i32::try_from(out.len() - PREFIX_SIZE_BYTES).unwrap();
-    put(&mut out, POSITION_OF_LENGTH, length.to_be_bytes());
-    put(&mut out, POSITION_OF_ATTRIBUTES, (encoder.compression() as i16).to_be_bytes());
-    update_crc(&mut out);
-    out
+    let records = encoder.encode(&batch[HEADER_SIZE_BYTES..]);
+    with_records(batch, encoder.compression(), &records)
 }
 
 fn any_bytes() -> impl Strategy<Value = Vec<u8>> {

@@ -47,3 +47,23 @@ fn log_append_time_sets_its_attribute_and_the_max_timestamp() {
     assert_eq!(header.timestamp_type(), TimestampType::LogAppendTime);
     assert_eq!(check_crc(&after), Ok(()));
 }
+
+#[test]
+fn other_records_come_with_their_length_codec_and_crc() {
+    let mut before = batch_of(&three_records());
+    set_log_append_time(&mut before, Timestamp(5));
+    let records = before[HEADER_SIZE_BYTES..].to_vec();
+    let after = with_records(&before, Compression::Zstd, b"other");
+    assert!(
+        changed(&before[..61], &after[..61])
+            .iter()
+            .all(|at| { (8..12).contains(at) || (17..21).contains(at) || *at == 22 })
+    );
+    let header = BatchHeader::read(&after).unwrap();
+    assert_eq!(header.size_bytes(), HEADER_SIZE_BYTES + 5);
+    assert_eq!(header.compression(), Ok(Compression::Zstd));
+    assert_eq!(header.timestamp_type(), TimestampType::LogAppendTime);
+    assert_eq!(&after[HEADER_SIZE_BYTES..], b"other");
+    assert_eq!(check_crc(&after), Ok(()));
+    assert_eq!(with_records(&after, Compression::None, &records), before);
+}
