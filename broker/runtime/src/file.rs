@@ -7,13 +7,16 @@ use bytes::{Buf, Bytes};
 
 use crate::buffer::{AlignedBuf, BLOCK_SIZE_BYTES};
 use crate::core::{submit, submit_detached};
-use crate::op::{DirEntry, Fd, FileRange, Op, OpenOptions, Output, Space, SyncMode, WriteMode};
+use crate::op::{
+    DirEntry, Fd, FileRange, IoClass, Op, OpenOptions, Output, Space, SyncMode, WriteMode,
+};
 
 /// An open file. Reads and writes name their position; nothing moves a cursor.
 #[derive(Debug)]
 pub struct File {
     fd: Fd,
     is_direct: bool,
+    class: IoClass,
 }
 
 impl File {
@@ -21,7 +24,10 @@ impl File {
     pub async fn open(path: impl AsRef<Path>, options: OpenOptions) -> io::Result<File> {
         let path = path.as_ref().to_owned();
         match submit(Op::Open { path, options }).await.result? {
-            Output::Fd(fd) => Ok(File { fd, is_direct: options.direct }),
+            Output::Fd(fd) => {
+                let class = if options.background { IoClass::Idle } else { IoClass::Normal };
+                Ok(File { fd, is_direct: options.direct, class })
+            }
             other => unreachable!("open yields a descriptor, not {other:?}"),
         }
     }
@@ -29,7 +35,7 @@ impl File {
     /// Reads into the buffer from its start, once. Returns how many bytes came (zero at the end of
     /// the file) and the buffer.
     pub async fn read_at(&self, buf: AlignedBuf, position: u64) -> (io::Result<usize>, AlignedBuf) {
-        let completion = submit(Op::ReadAt { fd: self.fd, buf, position }).await;
+        let completion = submit(Op::ReadAt { fd: self.fd, buf, position, class: self.class }).await;
         let Op::ReadAt { buf, .. } = completion.op else {
             unreachable!("the operation comes back")
         };
@@ -76,8 +82,9 @@ impl File {
         mode: WriteMode,
     ) -> io::Result<()> {
         while !data.is_empty() {
-            let fd = self.fd;
-            let written = submit(Op::WriteAt { fd, data: data.clone(), position, mode }).await;
+            let (fd, class, data_now) = (self.fd, self.class, data.clone());
+            let write = Op::WriteAt { fd, data: data_now, position, mode, class };
+            let written = submit(write).await;
             match count(written.result?) {
                 0 => return Err(io::ErrorKind::WriteZero.into()),
                 written => {

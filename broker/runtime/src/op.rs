@@ -24,6 +24,7 @@ pub struct OpenOptions {
     pub(crate) create_new: bool,
     pub(crate) direct: bool,
     pub(crate) directory: bool,
+    pub(crate) background: bool,
 }
 
 impl OpenOptions {
@@ -34,6 +35,7 @@ impl OpenOptions {
         create_new: false,
         direct: false,
         directory: false,
+        background: false,
     };
     /// An existing file, for reading and writing.
     pub const WRITE: OpenOptions = OpenOptions { write: true, ..OpenOptions::READ };
@@ -49,6 +51,12 @@ impl OpenOptions {
     pub const fn direct(self, direct: bool) -> OpenOptions {
         OpenOptions { direct, ..self }
     }
+
+    /// The same for work that can wait: reads and writes are of the idle I/O class (ioprio_set(2)),
+    /// so that a scheduler which knows classes serves everybody else first.
+    pub const fn background(self) -> OpenOptions {
+        OpenOptions { background: true, ..self }
+    }
 }
 
 /// What a completed write promises.
@@ -58,6 +66,14 @@ pub enum WriteMode {
     Cached,
     /// The bytes survive the machine: written with `RWF_DSYNC` (pwritev2(2)).
     Durable,
+}
+
+/// Whose turn it is at the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IoClass {
+    Normal,
+    /// When nobody else wants anything.
+    Idle,
 }
 
 /// Which of a file's changes a flush covers: see fsync(2).
@@ -84,9 +100,9 @@ pub(crate) enum Op {
     /// → `Done`
     Close { fd: Fd },
     /// Fills the buffer from its start. → `Count`, zero at the end of the file
-    ReadAt { fd: Fd, buf: AlignedBuf, position: u64 },
+    ReadAt { fd: Fd, buf: AlignedBuf, position: u64, class: IoClass },
     /// → `Count`, may be short
-    WriteAt { fd: Fd, data: Bytes, position: u64, mode: WriteMode },
+    WriteAt { fd: Fd, data: Bytes, position: u64, mode: WriteMode, class: IoClass },
     /// → `Done`
     Sync { fd: Fd, mode: SyncMode },
     /// Reserves space and extends the file over it. → `Done`

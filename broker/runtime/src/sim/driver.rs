@@ -410,7 +410,7 @@ fn perform(
         Ok((file.inode.ok_or(io::ErrorKind::IsADirectory)?, file.direct))
     };
     match op {
-        Op::WriteAt { fd, data, position, mode } => {
+        Op::WriteAt { fd, data, position, mode, .. } => {
             let (inode, direct) = file_of(descriptors, fd)?;
             check_alignment(direct, *position, data.len())?;
             if let Some(error) = failed {
@@ -447,7 +447,7 @@ fn perform(
             descriptors.files.remove(&fd.0);
             Ok(Output::Done)
         }
-        Op::ReadAt { fd, buf, position } => {
+        Op::ReadAt { fd, buf, position, .. } => {
             let (inode, direct) = file_of(descriptors, fd)?;
             check_alignment(direct, *position, buf.len())?;
             let size_bytes = transfer_size(fault, direct, buf.len(), part);

@@ -28,12 +28,17 @@ fn what_was_written_is_read_back_direct_and_cached() {
             let path = directory.join(format!("file-{direct}-{mode:?}"));
             let file = File::open(&path, OpenOptions::CREATE.direct(direct)).await.unwrap();
             let data = pattern(5 * 4096).freeze();
-            file.write_all_at(data.slice(8192..), 8192, mode).await.unwrap();
+            let background = OpenOptions::WRITE.direct(direct).background();
+            let background = File::open(&path, background).await.unwrap();
+            background.write_all_at(data.slice(8192..), 8192, mode).await.unwrap();
             file.write_all_at(data.slice(..8192), 0, mode).await.unwrap();
             assert_eq!(file.size_bytes().await.unwrap(), 5 * 4096);
             file.sync_data().await.unwrap();
             file.close().await.unwrap();
 
+            let options = OpenOptions::READ.direct(direct).background();
+            let file = File::open(&path, options).await.unwrap();
+            assert_eq!(&file.read_exact_at(4096, 8192).await.unwrap()[..], &data[4096..12288]);
             let file = File::open(&path, OpenOptions::READ).await.unwrap();
             let read = file.read_exact_at(100, 1000).await.unwrap();
             assert_eq!(&read[..], &data[100..1100]);

@@ -10,7 +10,7 @@ use io_uring::{opcode, squeue, types};
 use nix::sys::socket::{SockaddrLike, SockaddrStorage};
 
 use super::direct;
-use crate::op::{Fd, Op, OpenOptions, Output, SyncMode, WriteMode};
+use crate::op::{Fd, IoClass, Op, OpenOptions, Output, SyncMode, WriteMode};
 
 /// One call sends at most this many pieces (`UIO_MAXIOV` is 1024).
 const PIECES_MAX: usize = 256;
@@ -22,6 +22,16 @@ pub(super) enum Scratch {
     Paths(CString, CString),
     Connecting { fd: RawFd, address: SockaddrStorage },
     Message { header: libc::msghdr, pieces: Vec<libc::iovec> },
+}
+
+/// As `IOPRIO_PRIO_VALUE` of linux/ioprio.h makes it; 0 is the process's own.
+fn priority_of(class: IoClass) -> u16 {
+    const CLASS_SHIFT: u16 = 13;
+    const CLASS_IDLE: u16 = 3;
+    match class {
+        IoClass::Normal => 0,
+        IoClass::Idle => CLASS_IDLE << CLASS_SHIFT,
+    }
 }
 
 /// The entry for an operation, without its `user_data`; none for what is performed directly.
@@ -38,18 +48,20 @@ pub(super) fn of(op: &mut Op, scratch: &mut Scratch) -> io::Result<Option<squeue
                 .build()
         }
         Op::Close { fd } => opcode::Close::new(types::Fd(fd.0)).build(),
-        Op::ReadAt { fd, buf, position } => {
+        Op::ReadAt { fd, buf, position, class } => {
             opcode::Read::new(types::Fd(fd.0), buf.as_mut_ptr(), size_of_transfer(buf.len()))
                 .offset(*position)
+                .ioprio(priority_of(*class))
                 .build()
         }
-        Op::WriteAt { fd, data, position, mode } => {
+        Op::WriteAt { fd, data, position, mode, class } => {
             let flags = match mode {
                 WriteMode::Cached => 0,
                 WriteMode::Durable => libc::RWF_DSYNC,
             };
             opcode::Write::new(types::Fd(fd.0), data.as_ptr(), size_of_transfer(data.len()))
                 .offset(*position)
+                .ioprio(priority_of(*class))
                 .rw_flags(flags)
                 .build()
         }
