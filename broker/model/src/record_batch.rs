@@ -25,12 +25,14 @@ mod walk;
 mod validate;
 mod stamp;
 mod builder;
+mod thinned;
 
 pub use batches::Batches;
 pub use builder::{BatchBuilder, NewRecord, ProducerStamp};
 pub use error::{BatchError, RecordFault};
 pub use records::{Record, RecordHeader, RecordHeaders, Records};
 pub use stamp::{assign, set_log_append_time, set_max_timestamp, with_records};
+pub use thinned::thinned;
 pub use validate::{AppendRules, Validated, Validation, validate_from_client};
 pub use walk::{RecordsWalk, Step, WalkedRecord};
 

@@ -56,13 +56,23 @@ impl<'a> Records<'a> {
             return Err(BatchError::Compressed);
         }
         let batch = whole_batch(&header, bytes)?;
-        Ok(Records {
+        Ok(Records::of(&header, &batch[HEADER_SIZE_BYTES..]))
+    }
+
+    /// Of a batch whose records, decompressed, are these bytes.
+    pub fn of(header: &BatchHeader, bytes: &'a [u8]) -> Records<'a> {
+        Records {
             base_timestamp: header.base_timestamp,
             log_append_time: header.log_append_time(),
             records_count: header.records_count,
             next_index: 0,
-            bytes: &batch[HEADER_SIZE_BYTES..],
-        })
+            bytes,
+        }
+    }
+
+    /// What has not been handed out.
+    pub fn rest(&self) -> &'a [u8] {
+        self.bytes
     }
 
     fn read_next(&mut self) -> Result<Record<'a>, RecordFault> {
