@@ -26,7 +26,7 @@ pub use cluster::{
 };
 pub use record::{ClusterRecord, RecordError};
 pub use topic_config::{
-    BrokerConfigs, CONFIGS, ConfigDefinition, ConfigError, ConfigKind, ConfigSource, LogConfig,
-    TimestampType, TopicConfigs, value_of,
+    BrokerConfigs, CONFIGS, CompactionConfig, ConfigDefinition, ConfigError, ConfigKind,
+    ConfigSource, LogConfig, TimestampType, TopicConfigs, value_of,
 };
 pub use topic_name::{NameError, check as check_topic_name};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub(crate) use broker::check_broker_configs;
 pub use broker::{BrokerConfigs, ConfigSource};
 pub use definition::{CONFIGS, ConfigDefinition, ConfigKind};
-pub use log::{LogConfig, TimestampType, value_of};
+pub use log::{CompactionConfig, LogConfig, TimestampType, value_of};
 
 /// Values by their names.
 pub(crate) type ConfigValues = BTreeMap<String, String>;

@@ -20,12 +20,14 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod compaction;
 mod membership;
 mod producers;
 mod progress;
 mod replica;
 mod retention;
 
+pub use compaction::Compaction;
 pub use membership::Membership;
 pub use producers::{Duplicate, ProducerStates, SequenceError, SnapshotError};
 pub use progress::Progress;

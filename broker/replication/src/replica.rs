@@ -19,6 +19,7 @@ use storage::{
     LogListener, ReadError, ReadOutcome, ReadRequest, Vote,
 };
 
+use crate::compaction::Compaction;
 use crate::membership::Membership;
 use crate::producers::{ProducerStates, SequenceError, SnapshotError};
 use crate::progress::Progress;
@@ -180,6 +181,7 @@ pub struct Replica {
     state: RefCell<State>,
     busy_nanos: Cell<u64>,
     pub(crate) retention: Cell<Retention>,
+    pub(crate) compaction: Cell<Option<Compaction>>,
 }
 
 struct State {
@@ -244,8 +246,16 @@ impl Replica {
             log.set_applied_state(ears);
             let progress = Watch::new(progress_of(&log, &state));
             let (state, busy_nanos) = (RefCell::new(state), Cell::new(0));
-            let retention = Cell::new(Retention::EVERYTHING);
-            Replica { log, node, batch_bytes_max, progress, state, busy_nanos, retention }
+            Replica {
+                log,
+                node,
+                batch_bytes_max,
+                progress,
+                state,
+                busy_nanos,
+                retention: Cell::new(Retention::EVERYTHING),
+                compaction: Cell::new(None),
+            }
         });
         replica.publish();
         Ok(replica)

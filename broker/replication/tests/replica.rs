@@ -50,6 +50,8 @@ async fn open() -> (Rc<Store>, Rc<Replica>) {
         checkpoint_interval: Duration::from_secs(3600),
         applied_interval: 8,
         tail_bytes_max: 64 << 10,
+        compaction_bytes_max: 64 << 10,
+        background_bytes_per_second: None,
     };
     let recovered = storage::read_journal(&options, [7; 16], 0).await.unwrap();
     assert!(recovered.corruptions.is_empty());

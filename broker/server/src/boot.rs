@@ -220,7 +220,7 @@ pub(crate) async fn start_stores(
     let own = own.expect("every core reads its own journal");
     let config = &core.config;
     let batch_bytes_max = options.batch_bytes_max();
-    let owner = Owner::new(config.broker_id, own, batch_bytes_max, config.retention_interval);
+    let owner = Owner::new(config.broker_id, own, batch_bytes_max, config.upkeep);
     if !plan.is_complete() {
         owner.note_missing_logs();
     }

@@ -243,6 +243,8 @@ fn store_options(config: &Config, cores_count: u16, boot_id: [u8; 16]) -> StoreO
         checkpoint_interval: config.journal.checkpoint_interval,
         applied_interval: APPLIED_INTERVAL,
         tail_bytes_max: config.memory.tail_bytes,
+        compaction_bytes_max: config.memory.compaction_bytes,
+        background_bytes_per_second: config.compaction_bytes_per_second,
     }
 }
 
@@ -276,6 +278,7 @@ async fn run_core<Asked: Future<Output = io::Result<&'static str>>>(
     end_with_journal(&core);
     runtime::spawn(core.clone().expire_producers());
     runtime::spawn(core.owner().clone().run_retention());
+    runtime::spawn(core.owner().clone().run_compaction());
     let mut outcome = Ok(());
     if let Some((until, on_ready)) = leading {
         outcome = lead(&core, mesh, &plan, image).await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicId, TopicPartition};
-use replication::{Batch, EpochEnd, Isolation, ReadFrom, Retention};
+use replication::{Batch, Compaction, EpochEnd, Isolation, ReadFrom, Retention};
 use storage::{LogOptions, RecoveredLog, Slice};
 
 use crate::boot::{BootPlan, FoundLogs};
@@ -239,6 +239,7 @@ pub(crate) struct PartitionSpec {
     pub(crate) is_durable: bool,
     pub(crate) log: LogOptions,
     pub(crate) retention: Retention,
+    pub(crate) compaction: Option<Compaction>,
 }
 
 /// Ids for producers, counted down on each core.

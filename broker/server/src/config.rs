@@ -14,7 +14,7 @@ use std::time::Duration;
 use coordinator::BrokerConfigs;
 use model::BrokerId;
 
-use raw::{RawConfig, RawConnections, RawFetchSessions, RawMemory, Spanned};
+use raw::{RawConfig, RawConnections, RawFetchSessions, RawMemory, RawRetention, Spanned};
 
 /// Everything that the broker is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +37,9 @@ pub struct Config {
     pub journal: JournalConfig,
     /// How long a producer is remembered that does not write.
     pub producer_expiration: Duration,
-    /// Between two looks for records that are too old or too many.
-    pub retention_interval: Duration,
+    pub upkeep: UpkeepIntervals,
+    /// What the compaction of one core may read and write in a second; none for any number.
+    pub compaction_bytes_per_second: Option<u64>,
     /// What topics have that say nothing themselves.
     pub topic_configs: BrokerConfigs,
 }
@@ -92,6 +93,17 @@ pub struct MemoryLimits {
     pub request_bytes: usize,
     /// Answers to fetches that are not sent yet.
     pub fetch_bytes: usize,
+    /// Keys of the log that is being compacted.
+    pub compaction_bytes: usize,
+}
+
+/// Between two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UpkeepIntervals {
+    /// For records that are too old or too many.
+    pub retention: Duration,
+    /// For logs to compact.
+    pub compaction: Duration,
 }
 
 /// The journal of one core.
@@ -247,6 +259,7 @@ impl Config {
             journal,
             producers,
             retention,
+            compaction,
             topic_configs: of_topics,
         } = raw;
         let listen = address(&source, "--listen", &overrides.listen, "listen", broker.listen)?
@@ -321,15 +334,28 @@ impl Config {
                 86_400_000,
                 1000..=i64::MAX / 2,
             )?,
-            retention_interval: source.millis(
-                "check-interval-ms",
-                retention.check_interval_ms,
-                300_000,
-                100..=86_400_000,
-            )?,
+            upkeep: upkeep_intervals(&source, retention, compaction.check_interval_ms)?,
+            compaction_bytes_per_second: compaction
+                .bytes_per_second
+                .map(|value| source.number("bytes-per-second", Some(value), MIB, MIB..=1 << 40))
+                .transpose()?
+                .map(i64::unsigned_abs),
             topic_configs: topic_configs(&source, of_topics)?,
         })
     }
+}
+
+fn upkeep_intervals(
+    source: &Source<'_>,
+    retention: RawRetention,
+    compaction_ms: Option<Spanned<i64>>,
+) -> Result<UpkeepIntervals, ConfigError> {
+    let interval =
+        |value, default| source.millis("check-interval-ms", value, default, 100..=86_400_000);
+    Ok(UpkeepIntervals {
+        retention: interval(retention.check_interval_ms, 300_000)?,
+        compaction: interval(compaction_ms, 15_000)?,
+    })
 }
 
 /// Strings, numbers and booleans, as Kafka's names have them.
@@ -398,6 +424,7 @@ fn memory_limits(source: &Source<'_>, raw: RawMemory) -> Result<MemoryLimits, Co
         tail_bytes: size("tail-bytes", raw.tail_bytes, 64 * MIB)?,
         request_bytes: size("request-bytes", raw.request_bytes, 256 * MIB)?,
         fetch_bytes: size("fetch-bytes", raw.fetch_bytes, 256 * MIB)?,
+        compaction_bytes: size("compaction-bytes", raw.compaction_bytes, 32 * MIB)?,
     })
 }
 

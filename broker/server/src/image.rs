@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use coordinator::{BrokerConfigs, ClusterState, LogConfig, Topic, TopicConfigs};
 use model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
-use replication::Retention;
+use replication::{Compaction, Retention};
 use runtime::CoreId;
 use storage::{LogOptions, SegmentAge};
 use wire::Text;
@@ -139,16 +139,25 @@ impl PartitionSpec {
             log: LogOptions {
                 segment_bytes_max: config.segment_bytes,
                 segment_age: SegmentAge {
-                    max_ms: config.segment_ms,
+                    max_ms: config.segment_age_max_ms(),
                     jitter_ms: config.segment_jitter_ms,
                 },
                 index_interval_bytes: config.index_interval_bytes,
                 is_alone: true,
             },
-            retention: Retention {
-                age_max_ms: config.retention_ms,
-                size_max_bytes: config.retention_bytes,
+            retention: match config.is_deleted_from {
+                true => Retention {
+                    age_max_ms: config.retention_ms,
+                    size_max_bytes: config.retention_bytes,
+                },
+                false => Retention::EVERYTHING,
             },
+            compaction: config.compaction.map(|config| Compaction {
+                lag_min_ms: config.lag_min_ms,
+                lag_max_ms: config.lag_max_ms,
+                dirty_ratio_min: config.dirty_ratio_min,
+                tombstones_ms: config.tombstones_ms,
+            }),
         }
     }
 
@@ -159,6 +168,7 @@ impl PartitionSpec {
             is_durable: true,
             log: LogOptions { segment_bytes_max: 64 << 20, ..DEFAULT_LOG },
             retention: Retention::EVERYTHING,
+            compaction: None,
         }
     }
 }

@@ -6,7 +6,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use model::{BrokerId, LeaderEpoch, NodeId, Offset, Timestamp, TopicPartition};
 use replication::{Append, EpochEnd, Isolation, ReadFrom, Replica};
@@ -18,6 +17,7 @@ use crate::call::{
     AckWait, AppendCall, AppendOutcome, CoreAnswer, EpochQuery, FoundOffset, OffsetPlace,
     OffsetQuery, PartitionRead, PartitionSpec, ReadCall, ReadResult, WatchCall, WatchId,
 };
+use crate::config::UpkeepIntervals;
 use crate::failure::Failure;
 use crate::image::ClusterImage;
 
@@ -28,8 +28,7 @@ pub(crate) struct Owner {
     node: NodeId,
     store: Rc<Store>,
     batch_bytes_max: usize,
-    /// Between two looks for what is too old.
-    retention_interval: Duration,
+    upkeep: UpkeepIntervals,
     settling: upkeep::Settling,
     replicas: RefCell<BTreeMap<TopicPartition, Rc<Replica>>>,
     watches: RefCell<BTreeMap<WatchId, Vec<JoinHandle<()>>>>,
@@ -42,13 +41,13 @@ impl Owner {
         broker: BrokerId,
         store: Rc<Store>,
         batch_bytes_max: usize,
-        retention_interval: Duration,
+        upkeep: UpkeepIntervals,
     ) -> Rc<Owner> {
         Rc::new(Owner {
             node: NodeId { broker, incarnation: INCARNATION },
             store,
             batch_bytes_max,
-            retention_interval,
+            upkeep,
             settling: upkeep::Settling::default(),
             replicas: RefCell::default(),
             watches: RefCell::default(),
@@ -332,7 +331,7 @@ impl Owner {
     }
 
     async fn open_one(&self, spec: PartitionSpec) -> Result<Rc<Replica>, Failure> {
-        let PartitionSpec { partition, is_durable, log: options, retention } = spec;
+        let PartitionSpec { partition, is_durable, log: options, retention, compaction } = spec;
         if let Ok(replica) = self.replica(partition) {
             return Ok(replica);
         }
@@ -366,6 +365,7 @@ impl Owner {
             .await
             .map_err(|error| storage_error(&error))?;
         replica.set_retention(retention);
+        replica.set_compaction(compaction);
         self.replicas.borrow_mut().insert(partition, replica.clone());
         Ok(replica)
     }

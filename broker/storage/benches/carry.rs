@@ -57,6 +57,8 @@ fn options(data_dir: &Path) -> StoreOptions {
         checkpoint_interval: Duration::from_secs(3600),
         applied_interval: 1 << 20,
         tail_bytes_max: 256 << 20,
+        compaction_bytes_max: 64 << 10,
+        background_bytes_per_second: None,
     }
 }
 

@@ -24,6 +24,32 @@ pub struct JournalStopped {
     pub source: Rc<io::Error>,
 }
 
+/// Why a compaction has come to nothing. The segments are as they were, or some of them compacted.
+#[derive(Debug, thiserror::Error)]
+pub enum CompactionError {
+    /// A segment cannot be read, or is damaged.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The journal has stopped.
+    #[error(transparent)]
+    Stopped(#[from] JournalStopped),
+    /// The disk has no room for what is written before the old segments go.
+    #[error("no room to compact {partition}: {source}")]
+    NoSpace {
+        /// The partition.
+        partition: TopicPartition,
+        /// The system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The partition, or the part of its log that was to be compacted, is not here any more.
+    #[error("what was to be compacted of {partition} is gone")]
+    Gone {
+        /// The partition.
+        partition: TopicPartition,
+    },
+}
+
 /// Why an append is not possible.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum AppendError {

@@ -5,13 +5,14 @@
 
 pub(crate) mod applied;
 pub(crate) mod commit;
+pub(crate) mod compacted;
 pub(crate) mod entry;
 pub(crate) mod frame;
 pub(crate) mod index;
 pub(crate) mod superblock;
 
 /// The version of all structures on disk.
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 
 /// Frames, and what follows them, begin at multiples of this.
 pub(crate) const FRAME_ALIGNMENT_BYTES: usize = 8;

@@ -23,7 +23,7 @@ mod store;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use error::{AppendError, Corruption, JournalStopped, ReadError, StartError};
+pub use error::{AppendError, CompactionError, Corruption, JournalStopped, ReadError, StartError};
 pub use format::NewerFormat;
 pub use format::entry::{BatchStamp, Entry, EntryKind};
 pub use format::frame::Vote;
@@ -31,9 +31,9 @@ pub use journal::recovery::{
     DirectoryId, FoundJournals, RecoveredJournal, find_journals, read_journal,
 };
 pub use log::{
-    Admission, AppliedState, ColdRead, EpochEnd, Expired, FileSlice, Found, Log, LogEnds,
-    LogListener, LogOptions, ReadOutcome, ReadRequest, RecoveredApplied, RecoveredLog, SegmentAge,
-    Slice,
+    Admission, AppliedState, ColdRead, CompactionReport, CompactionRules, Dirtiness, EpochEnd,
+    Expired, FileSlice, Found, Log, LogEnds, LogListener, LogOptions, ReadOutcome, ReadRequest,
+    RecoveredApplied, RecoveredLog, SegmentAge, Slice,
 };
 pub use metrics::{Counter, Durations, Metrics, StreamMetrics};
 pub use options::{FlushMethod, StoreOptions};

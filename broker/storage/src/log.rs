@@ -14,11 +14,12 @@
 
 mod admission;
 mod base;
+pub(crate) mod compaction;
 mod read;
 mod records;
 mod recovered;
 mod retention;
-mod segment;
+pub(crate) mod segment;
 mod tail;
 mod write;
 
@@ -38,11 +39,13 @@ use crate::format::entry::{BatchStamp, Entry, EntryKind};
 use crate::format::frame::{Frame, Vote};
 use crate::journal::Note;
 use crate::shared::Shared;
+use compaction::Compacted;
 use segment::Segment;
 use tail::{Ordinal, Place, Tail};
 
 pub use admission::Admission;
 pub(crate) use base::IDLE_CARRY_BYTES_MAX;
+pub use compaction::{CompactionReport, CompactionRules, Dirtiness};
 pub use read::{ColdRead, EpochEnd, FileSlice, Found, ReadOutcome, ReadRequest, Slice};
 pub(crate) use recovered::OpenLog;
 pub use recovered::{RecoveredApplied, RecoveredLog};
@@ -155,6 +158,9 @@ struct State {
 
     /// Oldest first; the last one takes the appends.
     segments: VecDeque<Segment>,
+    compacted: Compacted,
+    /// The base on the medium needs this segment and all later ones as they were appended.
+    needed_from: Offset,
     tail: Tail,
     tail_bytes: usize,
     /// What a carry would hold of this log beyond one block.
@@ -174,6 +180,8 @@ struct State {
     has_entries: bool,
     is_queued_for_writing: bool,
     is_queued_for_eviction: bool,
+    /// A compaction uses the log's files.
+    is_compacting: bool,
     has_left: bool,
     /// Another core has it now: its files are not ours any more.
     has_moved: bool,
@@ -183,13 +191,25 @@ struct State {
 
 impl State {
     fn segment(&self, ordinal: Ordinal) -> Option<&Segment> {
-        let first = self.segments.front()?.ordinal;
-        self.segments.get(usize::try_from(ordinal.checked_sub(first)?).ok()?)
+        self.segments.get(self.place_of(ordinal)?)
     }
 
     fn segment_mut(&mut self, ordinal: Ordinal) -> Option<&mut Segment> {
-        let first = self.segments.front()?.ordinal;
-        self.segments.get_mut(usize::try_from(ordinal.checked_sub(first)?).ok()?)
+        let place = self.place_of(ordinal)?;
+        self.segments.get_mut(place)
+    }
+
+    fn place_of(&self, ordinal: Ordinal) -> Option<usize> {
+        self.segments.binary_search_by_key(&ordinal, |segment| segment.ordinal).ok()
+    }
+
+    /// The next one after a segment, which need not be there any more.
+    fn segment_after(&self, ordinal: Ordinal) -> Option<&Segment> {
+        if self.segments.back()?.ordinal <= ordinal {
+            return None;
+        }
+        let after = self.segments.partition_point(|segment| segment.ordinal <= ordinal);
+        self.segments.get(after)
     }
 }
 
@@ -449,7 +469,8 @@ impl Log {
         }
         // A segment that has ended has ended, and may be sealed: it takes no more even if nothing is
         // left of what came after it.
-        if let Some(next) = state.segment_mut(end.place.segment + 1)
+        let next = state.segment_after(end.place.segment).map(|next| next.ordinal);
+        if let Some(next) = next.and_then(|next| state.segment_mut(next))
             && next.base_offset == end.offset
         {
             next.first_index = next.first_index.map(|first| first.min(end.count));
@@ -502,9 +523,9 @@ impl Log {
         let mut place = point.place;
         if let EntryKind::Batch(stamp) = &entry.kind {
             // The batch may have begun the next segment.
-            let next = state.segment(place.segment + 1);
-            if next.is_some_and(|next| next.base_offset == stamp.base_offset) {
-                place = Place { segment: place.segment + 1, position: 0 };
+            let next = state.segment_after(place.segment);
+            if let Some(next) = next.filter(|next| next.base_offset == stamp.base_offset) {
+                place = Place { segment: next.ordinal, position: 0 };
             }
             place.position += u64::from(entry.size_bytes);
         }

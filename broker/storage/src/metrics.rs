@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use crate::Durability;
+use crate::log::CompactionReport;
 
 /// A number that only rises.
 #[derive(Debug, Default)]
@@ -79,6 +80,14 @@ pub struct Metrics {
     pub read_bytes: Counter,
     /// Segments that have left their logs and the disk.
     pub segments_removed: Counter,
+    /// Compactions of a log that have come to their end.
+    pub compactions: Counter,
+    /// Bytes of segments that they have read, without the search for keys.
+    pub compaction_read_bytes: Counter,
+    /// Bytes of segments that they have written.
+    pub compaction_written_bytes: Counter,
+    /// Records that were left out.
+    pub compaction_removed_records: Counter,
 }
 
 impl Metrics {
@@ -102,6 +111,13 @@ impl Metrics {
         stream.bytes.add(bytes_count);
         stream.records.add(records_count);
         stream.latency.borrow_mut().note(took);
+    }
+
+    pub(crate) fn note_compaction(&self, report: &CompactionReport) {
+        self.compactions.add(1);
+        self.compaction_read_bytes.add(report.bytes_read);
+        self.compaction_written_bytes.add(report.bytes_written);
+        self.compaction_removed_records.add(report.records_read - report.records_kept);
     }
 
     pub(crate) fn note_checkpoint(&self, carry_bytes: u64, took: Duration) {

@@ -4,7 +4,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
+use std::time::Duration;
 
+use runtime::Instant;
 use runtime::sync::budget::Budget;
 use runtime::sync::watch::Watch;
 
@@ -38,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) cold_reads: Budget,
     /// Whose turn it is to look for a time in a batch.
     pub(crate) walking: Budget,
+    /// Whose turn it is to compact.
+    pub(crate) compacting: Budget,
 }
 
 impl Shared {
@@ -56,6 +60,7 @@ impl Shared {
             wants_writing: Watch::new(()),
             cold_reads: Budget::new(COLD_READ_BYTES_MAX),
             walking: Budget::new(1),
+            compacting: Budget::new(1),
         }
     }
 
@@ -153,5 +158,50 @@ impl Shared {
                 false => without_count + 1,
             };
         }
+    }
+}
+
+/// Work that can wait, in small steps: it takes what others leave of the core, and a quarter of the
+/// time where they leave nothing.
+pub(crate) struct Pace {
+    bytes_per_second: Option<u64>,
+    begun: Instant,
+    bytes: u64,
+    turn_begun: Instant,
+    turn_bytes: usize,
+}
+
+impl Pace {
+    /// A turn ends after so much, or so long.
+    const TURN_BYTES: usize = 64 << 10;
+    const TURN: Duration = Duration::from_micros(100);
+
+    pub(crate) fn new(bytes_per_second: Option<u64>) -> Pace {
+        let now = runtime::now();
+        Pace { bytes_per_second, begun: now, bytes: 0, turn_begun: now, turn_bytes: 0 }
+    }
+
+    /// So much has been done.
+    pub(crate) async fn step(&mut self, bytes: usize) {
+        self.bytes += bytes as u64;
+        self.turn_bytes += bytes;
+        let turn = runtime::now().since(self.turn_begun);
+        if self.turn_bytes < Self::TURN_BYTES && turn < Self::TURN {
+            return;
+        }
+        let yielded = runtime::now();
+        runtime::yield_now().await;
+        if turn / 4 < runtime::now().since(yielded) {
+            runtime::sleep(turn * 3).await;
+        }
+        if let Some(bytes_per_second) = self.bytes_per_second {
+            #[expect(clippy::cast_precision_loss, reason = "a pace need not be exact")]
+            let due = Duration::from_secs_f64(self.bytes as f64 / bytes_per_second.max(1) as f64);
+            let since = runtime::now().since(self.begun);
+            if since < due {
+                runtime::sleep(due - since).await;
+            }
+        }
+        (self.turn_begun, self.turn_bytes) = (runtime::now(), 0);
     }
 }

@@ -90,8 +90,11 @@ const NOT_TIERED: &str = "nothing is kept in another storage";
 pub const CONFIGS: &[ConfigDefinition] = &[
     ConfigDefinition::new("cleanup.policy", ConfigKind::List(&["compact", "delete"]), "delete")
         .of_brokers("log.cleanup.policy")
-        .only("nothing is compacted yet")
-        .about("What becomes of old records."),
+        .about(
+            "What becomes of old records. delete: they go when they are too old or too many \
+             (retention.ms, retention.bytes). compact: of the records with one key the last one stays; \
+             a record without a key is refused. Both are possible together.",
+        ),
     ConfigDefinition::new("compression.gzip.level", ConfigKind::Int(-1, 9), "-1")
         .of_brokers("compression.gzip.level")
         .about("Without effect: batches are stored as they were sent."),
@@ -111,7 +114,7 @@ pub const CONFIGS: &[ConfigDefinition] = &[
         .about("Without effect: batches are stored as they were sent."),
     ConfigDefinition::new("delete.retention.ms", ConfigKind::Long(0, i64::MAX), "86400000")
         .of_brokers("log.cleaner.delete.retention.ms")
-        .about("How long compaction keeps tombstones; without effect as nothing is compacted."),
+        .about("How long compaction keeps tombstones once everything older of their key is gone."),
     ConfigDefinition::new("file.delete.delay.ms", ConfigKind::Long(0, i64::MAX), "60000")
         .of_brokers("log.segment.delete.delay.ms")
         .about("Without effect: a segment's file goes with the checkpoint after it has left the log."),
@@ -148,7 +151,7 @@ pub const CONFIGS: &[ConfigDefinition] = &[
         .about("How long records are kept here."),
     ConfigDefinition::new("max.compaction.lag.ms", ConfigKind::Long(1, i64::MAX), NEVER)
         .of_brokers("log.cleaner.max.compaction.lag.ms")
-        .about("Without effect as nothing is compacted."),
+        .about("A record that can be replaced by a later one is compacted once it is so old."),
     ConfigDefinition::new("max.message.bytes", ConfigKind::Int(0, INT_MAX), "1048588")
         .of_brokers("message.max.bytes")
         .about("The largest record batch, as it is sent."),
@@ -171,10 +174,10 @@ pub const CONFIGS: &[ConfigDefinition] = &[
     .about("Whose clock a record's time is from: the producer's or the broker's."),
     ConfigDefinition::new("min.cleanable.dirty.ratio", ConfigKind::Ratio, "0.5")
         .of_brokers("log.cleaner.min.cleanable.ratio")
-        .about("Without effect as nothing is compacted."),
+        .about("A log is compacted when more than this share of its bytes was not compacted yet."),
     ConfigDefinition::new("min.compaction.lag.ms", ConfigKind::Long(0, i64::MAX), "0")
         .of_brokers("log.cleaner.min.compaction.lag.ms")
-        .about("Without effect as nothing is compacted."),
+        .about("A segment with a record that is younger is not compacted."),
     ConfigDefinition::new("min.insync.replicas", ConfigKind::Int(1, INT_MAX), "1")
         .of_brokers("min.insync.replicas")
         .about("With acks=all, how many copies there must be for an append."),

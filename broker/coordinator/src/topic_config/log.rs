@@ -11,8 +11,21 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
+/// When and how a topic's logs are compacted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CompactionConfig {
+    /// A segment with a record that is younger stays as it is.
+    pub lag_min_ms: i64,
+    /// A dirty record that is older makes it time.
+    pub lag_max_ms: i64,
+    /// And so does a larger share of dirty bytes.
+    pub dirty_ratio_min: f64,
+    /// How long tombstones stay.
+    pub tombstones_ms: i64,
+}
+
 /// What holds for a topic: its own configs over those of the broker over the defaults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogConfig {
     /// A record is acknowledged when it is on the medium if this is 1.
     pub flush_messages: i64,
@@ -26,6 +39,10 @@ pub struct LogConfig {
     pub segment_jitter_ms: i64,
     /// Bytes between two points of a segment's index.
     pub index_interval_bytes: u64,
+    /// Records go when they are too old or too many (`cleanup.policy=delete`).
+    pub is_deleted_from: bool,
+    /// Of the records with one key the last one stays (`cleanup.policy=compact`).
+    pub compaction: Option<CompactionConfig>,
     /// How long records are kept; none for ever.
     pub retention_ms: Option<i64>,
     /// How large a partition may be; none for any size.
@@ -51,6 +68,15 @@ impl LogConfig {
         };
         let number = |name: &str| -> i64 { text(name).parse().expect("checked when it was given") };
         let size = |name: &str| number(name).unsigned_abs();
+        let has_policy = |policy: &str| {
+            text("cleanup.policy").split(',').any(|element| element.trim() == policy)
+        };
+        let compaction = CompactionConfig {
+            lag_min_ms: number("min.compaction.lag.ms"),
+            lag_max_ms: number("max.compaction.lag.ms"),
+            dirty_ratio_min: text("min.cleanable.dirty.ratio").parse().expect("checked as well"),
+            tombstones_ms: number("delete.retention.ms"),
+        };
         LogConfig {
             flush_messages: number("flush.messages"),
             flush_ms: number("flush.ms"),
@@ -58,6 +84,8 @@ impl LogConfig {
             segment_ms: number("segment.ms"),
             segment_jitter_ms: number("segment.jitter.ms"),
             index_interval_bytes: size("index.interval.bytes"),
+            is_deleted_from: has_policy("delete"),
+            compaction: has_policy("compact").then_some(compaction),
             retention_ms: Some(number("retention.ms")).filter(|ms| 0 <= *ms),
             retention_bytes: u64::try_from(number("retention.bytes")).ok(),
             message_bytes_max: usize::try_from(number("max.message.bytes"))
@@ -70,6 +98,13 @@ impl LogConfig {
                 _ => TimestampType::CreateTime,
             },
         }
+    }
+
+    /// A segment ends before a record that is so much later than its first: compaction needs it to end
+    /// before what is in it is too old, as in Kafka.
+    pub fn segment_age_max_ms(&self) -> i64 {
+        let lag_max_ms = self.compaction.map_or(i64::MAX, |compaction| compaction.lag_max_ms);
+        self.segment_ms.min(lag_max_ms)
     }
 
     /// Whether records are acknowledged when they are on the device's medium. That is also the way

@@ -147,9 +147,9 @@ fn refusals_are_kafkas_and_name_the_value_and_what_is_allowed() {
          false"
     );
     assert_eq!(
-        text(&[("cleanup.policy", "compact")]),
-        "Invalid value compact for configuration cleanup.policy: only 'delete' is supported, as \
-         nothing is compacted yet"
+        text(&[("cleanup.policy", "compact,remove")]),
+        "Invalid value compact,remove for configuration cleanup.policy: String must be one of: \
+         compact, delete"
     );
     assert_eq!(
         text(&[("min.compaction.lag.ms", "2"), ("max.compaction.lag.ms", "1")]),

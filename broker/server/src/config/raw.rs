@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) journal: RawJournal,
     pub(super) producers: RawProducers,
     pub(super) retention: RawRetention,
+    pub(super) compaction: RawCompaction,
     #[serde(rename = "topic-configs")]
     pub(super) topic_configs: BTreeMap<String, Spanned<toml::Value>>,
 }
@@ -68,6 +69,7 @@ pub(super) struct RawMemory {
     pub(super) tail_bytes: Option<Spanned<i64>>,
     pub(super) request_bytes: Option<Spanned<i64>>,
     pub(super) fetch_bytes: Option<Spanned<i64>>,
+    pub(super) compaction_bytes: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -90,4 +92,11 @@ pub(super) struct RawProducers {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct RawRetention {
     pub(super) check_interval_ms: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct RawCompaction {
+    pub(super) check_interval_ms: Option<Spanned<i64>>,
+    pub(super) bytes_per_second: Option<Spanned<i64>>,
 }

@@ -29,7 +29,10 @@ pub(super) async fn handle(
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for (number, asked) in asked.partitions.into_iter().enumerate() {
             let place = topic.and_then(|topic| topic.partition(asked.partition_index));
+            let is_kept = topic.is_some_and(|topic| !topic.log.is_deleted_from);
             let error_code = match place {
+                // Every key's last record is to stay.
+                Some(_) if is_kept => ErrorCode::PolicyViolation,
                 Some((partition, owner)) => {
                     let (numbers, deletions) = by_owner.entry(owner).or_default();
                     numbers.push((topic_number, number));

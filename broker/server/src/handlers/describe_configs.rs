@@ -195,6 +195,12 @@ fn of_broker(
         ("default.replication.factor", "1".to_owned(), INT, SOURCE_DEFAULT),
         ("delete.topic.enable", "true".to_owned(), BOOLEAN, SOURCE_DEFAULT),
         ("fetch.max.bytes", config.connections.fetch_bytes_max.to_string(), INT, SOURCE_STATIC),
+        (
+            "log.cleaner.backoff.ms",
+            config.upkeep.compaction.as_millis().to_string(),
+            LONG,
+            SOURCE_STATIC,
+        ),
         ("log.dirs", config.data_dir.display().to_string(), STRING, SOURCE_STATIC),
         (
             "max.incremental.fetch.session.cache.slots",
@@ -204,7 +210,7 @@ fn of_broker(
         ),
         (
             "log.retention.check.interval.ms",
-            config.retention_interval.as_millis().to_string(),
+            config.upkeep.retention.as_millis().to_string(),
             LONG,
             SOURCE_STATIC,
         ),

@@ -191,7 +191,7 @@ async fn check(
     let now = runtime::wall_clock_ms();
     let sets_time = config.timestamp_type == TimestampType::LogAppendTime;
     let rules = AppendRules {
-        keys_required: false,
+        keys_required: config.compaction.is_some(),
         // A broker that sets the time does not ask for the producer's.
         timestamp_min: Timestamp(match sets_time {
             true => i64::MIN,

@@ -92,6 +92,27 @@ const OF_CORES: &[OfCore] = &[
         "Segments that have left their logs and the disk.",
         |core| core.segments_removed.to_string(),
     ),
+    ("compactions_total", "counter", "Logs that were compacted.", |core| {
+        core.compactions.to_string()
+    }),
+    (
+        "compaction_read_bytes_total",
+        "counter",
+        "Bytes of segments that compaction has written again, before.",
+        |core| core.compaction_read_bytes.to_string(),
+    ),
+    (
+        "compaction_written_bytes_total",
+        "counter",
+        "Bytes of segments that compaction has written again, after.",
+        |core| core.compaction_written_bytes.to_string(),
+    ),
+    (
+        "compaction_removed_records_total",
+        "counter",
+        "Records that compaction has left out.",
+        |core| core.compaction_removed_records.to_string(),
+    ),
     ("journal_waiting_bytes", "gauge", "Bytes that wait to be written to the journal.", |core| {
         core.journal_waiting_bytes.to_string()
     }),

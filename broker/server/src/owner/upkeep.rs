@@ -1,13 +1,15 @@
-//! What becomes of logs over their lives: other settings, what is old goes, how large they are.
+//! What becomes of logs over their lives: other settings, what is old goes, what is replaced goes,
+//! how large they are.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
 
 use model::{Offset, Timestamp, TopicPartition};
 use replication::{Enforced, Replica};
-use runtime::Reply;
+use runtime::{Instant, Reply};
+use storage::{CompactionError, CompactionReport, Dirtiness};
 
 use super::{Owner, durability_of};
 use crate::call::{CoreAnswer, PartitionSpec};
@@ -44,6 +46,7 @@ impl Owner {
         let log = replica.log();
         log.set_options(spec.log);
         replica.set_retention(spec.retention);
+        replica.set_compaction(spec.compaction);
         let durability = durability_of(spec.is_durable);
         if log.durability() != durability && !log.is_doubtful() {
             let switched = self.store().set_durability(log, durability).await;
@@ -55,7 +58,7 @@ impl Owner {
     /// Removes what is too old or too much, again and again.
     pub(crate) async fn run_retention(self: Rc<Self>) {
         loop {
-            runtime::sleep(self.retention_interval).await;
+            runtime::sleep(self.upkeep.retention).await;
             for replica in self.replicas() {
                 self.enforce_retention(&replica).await;
             }
@@ -65,7 +68,7 @@ impl Owner {
     /// The same for partitions whose settings have just changed: at once, and whenever more of them
     /// becomes too old, until it is everybody's turn.
     async fn settle_retention(self: Rc<Self>, changed: Vec<TopicPartition>) {
-        let interval_ms = i64::try_from(self.retention_interval.as_millis()).unwrap_or(i64::MAX);
+        let interval_ms = i64::try_from(self.upkeep.retention.as_millis()).unwrap_or(i64::MAX);
         let until = Timestamp(runtime::wall_clock_ms().saturating_add(interval_ms));
         for partition in changed {
             self.settle_one(partition, until).await;
@@ -116,6 +119,54 @@ impl Owner {
                 None
             }
         }
+    }
+
+    /// Compacts logs when it is time, one after the other, the one with the most to compact first.
+    pub(crate) async fn run_compaction(self: Rc<Self>) {
+        // What cannot be compacted is left alone until the next start, as it is damaged.
+        let mut left_alone = BTreeSet::new();
+        loop {
+            runtime::sleep(self.upkeep.compaction).await;
+            while let Some((replica, dirtiness)) = self.dirtiest(&left_alone).await {
+                let partition = replica.partition();
+                let (begun, now) = (runtime::now(), Timestamp(runtime::wall_clock_ms()));
+                match replica.compact(now, &dirtiness).await {
+                    Ok(Some(report)) => tell_compaction(partition, &report, begun),
+                    Ok(None) | Err(CompactionError::Gone { .. }) => break,
+                    Err(CompactionError::Stopped(_)) => return,
+                    Err(error @ CompactionError::NoSpace { .. }) => {
+                        tracing::warn!(%partition, %error, "a log was not compacted");
+                        break;
+                    }
+                    Err(error @ CompactionError::Read(_)) => {
+                        tracing::error!(%partition, %error,
+                            "a log cannot be compacted, and is left as it is");
+                        left_alone.insert(partition);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The partition with the largest share of dirty bytes among those whose time has come.
+    async fn dirtiest(
+        &self,
+        left_alone: &BTreeSet<TopicPartition>,
+    ) -> Option<(Rc<Replica>, Dirtiness)> {
+        let mut dirtiest: Option<(Rc<Replica>, Dirtiness)> = None;
+        for replica in self.replicas() {
+            if left_alone.contains(&replica.partition()) {
+                continue;
+            }
+            let now = Timestamp(runtime::wall_clock_ms());
+            // What cannot be read is told to whoever wants to read it.
+            let Ok(Some(dirtiness)) = replica.dirtiness(now).await else { continue };
+            let is_dirtier = dirtiest.as_ref().is_none_or(|(_, than)| than.ratio < dirtiness.ratio);
+            if dirtiness.is_due && is_dirtier {
+                dirtiest = Some((replica, dirtiness));
+            }
+        }
+        dirtiest
     }
 
     /// Moves the starts of logs; answers when that is flushed.
@@ -173,4 +224,12 @@ impl Owner {
             reply.send(CoreAnswer::Sizes(sizes));
         });
     }
+}
+
+fn tell_compaction(partition: TopicPartition, report: &CompactionReport, begun: Instant) {
+    let CompactionReport { clean_end, keys_count, records_read, records_kept, .. } = *report;
+    let CompactionReport { bytes_read, bytes_written, .. } = *report;
+    let milliseconds = runtime::now().since(begun).as_millis();
+    tracing::info!(%partition, %clean_end, keys_count, records_read, records_kept, bytes_read,
+        bytes_written, milliseconds, "a log was compacted");
 }

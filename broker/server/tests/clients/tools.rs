@@ -1,7 +1,9 @@
 //! Kafka's command line tools, run from its jars: the console's, and the one that dumps segments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -50,11 +52,18 @@ fn the_console_reads_what_the_console_writes() {
     broker.stop();
 }
 
+/// The directory of the cluster's own topic.
+const METADATA: &str = "00000000000000000000000000000001";
+
 /// The segments of a topic's only partition, by the offset in their names.
 fn segments(data: &DataDir) -> BTreeMap<i64, PathBuf> {
     let mut segments = BTreeMap::new();
     for topic in std::fs::read_dir(data.path().join("data/topics")).unwrap() {
-        let partition = topic.unwrap().path().join("0");
+        let topic = topic.unwrap();
+        if topic.file_name() == METADATA {
+            continue;
+        }
+        let partition = topic.path().join("0");
         let Ok(files) = std::fs::read_dir(partition) else { continue };
         for file in files {
             let path = file.unwrap().path();
@@ -66,8 +75,10 @@ fn segments(data: &DataDir) -> BTreeMap<i64, PathBuf> {
     segments
 }
 
+/// Up to the first dot.
 fn base_offset_of(path: &Path) -> i64 {
-    path.file_stem().and_then(|stem| stem.to_str()?.parse().ok()).expect("it is an offset")
+    let name = path.file_name().and_then(|name| name.to_str()?.split('.').next());
+    name.and_then(|offset| offset.parse().ok()).expect("it is an offset")
 }
 
 /// The number after a name in a line of the dump.
@@ -128,4 +139,83 @@ fn kafkas_dump_tool_reads_sealed_segments() {
     }
     assert_eq!(dumped, sealed.len());
     assert_eq!((next, next_record), (active, active), "sealed segments are complete");
+}
+
+#[test]
+fn kafkas_tools_read_compacted_segments() {
+    const KEYS: usize = 50;
+    let data = DataDir::new("compacted");
+    data.configure(
+        "[journal]\ncheckpoint-interval-ms = 100\n[compaction]\ncheck-interval-ms = 100\n",
+    );
+    let broker = Broker::start(&data);
+    let address = broker.address();
+    let create = ["--bootstrap-server", address, "--create", "--topic", "changelog"];
+    let configs = [
+        "cleanup.policy=compact",
+        "segment.bytes=1048576",
+        "min.cleanable.dirty.ratio=0.01",
+        "delete.retention.ms=3600000",
+    ];
+    let configs = configs.iter().flat_map(|config| ["--config", config]);
+    let create: Vec<&str> = create.into_iter().chain(configs).collect();
+    if tool("org.apache.kafka.tools.TopicCommand", &create, "").is_none() {
+        return;
+    }
+    let mut input = String::new();
+    for number in 0..20_000 {
+        let value = if number % 97 == 96 { "NULL".to_owned() } else { format!("{number:0>200}") };
+        writeln!(input, "key-{}\t{value}", number % KEYS).unwrap();
+    }
+    let produce = ["--bootstrap-server", address, "--topic", "changelog"];
+    let properties = ["parse.key=true", "null.marker=NULL"];
+    let properties = properties.iter().flat_map(|property| ["--property", property]);
+    let produce: Vec<&str> = produce.into_iter().chain(properties).collect();
+    for codec in ["none", "gzip", "lz4", "zstd", "snappy"] {
+        let mut produce = produce.clone();
+        produce.extend(["--compression-codec", codec]);
+        tool("org.apache.kafka.tools.ConsoleProducer", &produce, &input).unwrap();
+    }
+    // Every byte of segments that have ended becomes clean.
+    let begun = Instant::now();
+    let compacted: Vec<PathBuf> = loop {
+        let (compacted, appended): (Vec<_>, Vec<_>) =
+            segments(&data).into_values().partition(|path| generation_of(path).is_some());
+        if appended.len() == 1 && !compacted.is_empty() {
+            break compacted;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{appended:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    let files: Vec<&str> = compacted.iter().map(|path| path.to_str().unwrap()).collect();
+    let arguments = ["--deep-iteration", "--print-data-log", "--files", &files.join(",")];
+    let lines = tool("kafka.tools.DumpLogSegments", &arguments, "").unwrap();
+    let mut keys: BTreeMap<String, usize> = BTreeMap::new();
+    for line in &lines {
+        assert!(!line.contains("isvalid: false"), "{line}");
+        if line.starts_with("| offset: ") {
+            let (_, key) = line.split_once(" key: ").expect("every record has one");
+            *keys.entry(key.split(' ').next().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    // One record for each key, but for a pass that has not looked at all of it.
+    assert_eq!(keys.len(), KEYS, "{keys:?}");
+    assert!(keys.values().sum::<usize>() <= KEYS * compacted.len(), "{keys:?}");
+
+    let consume = ["--bootstrap-server", address, "--topic", "changelog"];
+    let from = ["--partition", "0", "--offset", "earliest"];
+    let properties = ["print.key=true", "print.value=false"];
+    let properties = properties.iter().flat_map(|property| ["--property", property]);
+    let timeout = ["--timeout-ms", "5000"];
+    let consume = consume.into_iter().chain(from).chain(properties).chain(timeout);
+    let consume: Vec<&str> = consume.collect();
+    let read = tool("org.apache.kafka.tools.consumer.ConsoleConsumer", &consume, "").unwrap();
+    let read: BTreeSet<&String> = read.iter().filter(|line| line.starts_with("key-")).collect();
+    assert_eq!(read.len(), KEYS);
+    broker.stop();
+}
+
+/// Of a compacted segment, the number between its offset and the extension.
+fn generation_of(path: &Path) -> Option<u32> {
+    Path::new(path.file_stem()?).extension()?.to_str()?.parse().ok()
 }

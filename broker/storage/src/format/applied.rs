@@ -18,11 +18,11 @@ pub(crate) fn encode(state: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The state in a file; none if the file is damaged or of another version.
+/// The state in a file; none if the file is damaged or of a later version.
 pub(crate) fn decode(file: &Bytes) -> Option<Bytes> {
     let fields = Fields(file.get(..HEADER_SIZE_BYTES)?);
     let is_ours = fields.array(0) == MAGIC
         && fields.u32(8) == crc32fast::hash(&file[12..])
-        && fields.u16(12) == VERSION;
+        && fields.u16(12) <= VERSION;
     is_ours.then(|| file.slice(HEADER_SIZE_BYTES..))
 }

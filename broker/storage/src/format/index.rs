@@ -110,7 +110,7 @@ impl Index {
         let fields = Fields(bytes.get(..HEADER_SIZE_BYTES)?);
         let is_ours = fields.array(0) == MAGIC
             && fields.u32(8) == crc32fast::hash(&bytes[12..])
-            && fields.u16(12) == VERSION
+            && fields.u16(12) <= VERSION
             && fields.i64(16) == segment_base.0
             && fields.u64(24) == segment_bytes;
         if !is_ours {

@@ -13,6 +13,7 @@ use model::{
 use runtime::{AlignedBuf, BLOCK_SIZE_BYTES};
 
 use super::commit::{CommitHeader, FLAG_CARRY, FLAG_CARRY_BEGINS, FLAG_SEAL, HEADER_SIZE_BYTES};
+use super::compacted::{CompactedList, CompactedSegment};
 use super::entry::{BatchStamp, Entry, EntryKind, RECORD_SIZE_BYTES, decode_record, encode_record};
 use super::frame::{BASE_SIZE_BYTES, Base, FRAME_SIZE_BYTES, Frame, Frames, Vote};
 use super::index::{Index, Point};
@@ -148,18 +149,18 @@ fn a_superblock_slot() {
     check(
         &slot,
         &expect![[r#"
-          0: 4857535550455242 741b7dca01000302
-         16: 6469726563746f72 792d69642d313662
-         32: 746869732d626f6f 742d69642d313662
-         48: f1debc9a78563412 8877665544332211
-         64: 080706050d0c0b0a 0100000000000000
-         80: 3300000000000000 4400000000000000
-         96: 1100000022000000 8877665500000000
-        112: 5544000000000000 3300000000000000
-        128: 9900000000000000 1100000022000000
-        144: 8877665500000000 bbaa000000000000
-        4096 bytes
-    "#]],
+              0: 4857535550455242 c1e0a20002000302
+             16: 6469726563746f72 792d69642d313662
+             32: 746869732d626f6f 742d69642d313662
+             48: f1debc9a78563412 8877665544332211
+             64: 080706050d0c0b0a 0100000000000000
+             80: 3300000000000000 4400000000000000
+             96: 1100000022000000 8877665500000000
+            112: 5544000000000000 3300000000000000
+            128: 9900000000000000 1100000022000000
+            144: 8877665500000000 bbaa000000000000
+            4096 bytes
+        "#]],
     );
 }
 
@@ -172,13 +173,13 @@ fn a_commit_header() {
     check(
         &bytes,
         &expect![[r#"
-          0: 4857434f4d4d4954 a5a0ed8001000105
-         16: 6469726563746f72 792d69642d313662
-         32: 0403020108070605 8877665544332211
-         48: 2100000000000000 3100000000000000
-         64: 4100000051000000 6463626174737271
-        128 bytes
-    "#]],
+              0: 4857434f4d4d4954 9d0b458202000105
+             16: 6469726563746f72 792d69642d313662
+             32: 0403020108070605 8877665544332211
+             48: 2100000000000000 3100000000000000
+             64: 4100000051000000 6463626174737271
+            128 bytes
+        "#]],
     );
 }
 
@@ -301,13 +302,13 @@ fn records_of_entries() {
     check(
         &encode_record(&batch()),
         &expect![[r#"
-          0: 1211000000000000 1514000000000000
-         16: 1300000003000000 0001262524232221
-         32: 0500000074737271 3837363534333231
-         48: 4847464544434241 5857565554535251
-         64: 6261000000000000 0000000085927a79
-        80 bytes
-    "#]],
+              0: 1211000000000000 1514000000000000
+             16: 1300000003000000 0002262524232221
+             32: 0500000074737271 3837363534333231
+             48: 4847464544434241 5857565554535251
+             64: 6261000000000000 00000000718048fc
+            80 bytes
+        "#]],
     );
     let others = [
         entry(EntryKind::Blank),
@@ -319,21 +320,21 @@ fn records_of_entries() {
     check(
         &others,
         &expect![[r#"
-          0: 1211000000000000 1514000000000000
-         16: 1300000000000000 0101000000000000
-         64: 0000000000000000 0000000098ab2485
-         80: 1211000000000000 1514000000000000
-         96: 1300000000000000 0201000000000000
-        144: 0000000000000000 000000008faf713f
-        160: 1211000000000000 1514000000000000
-        176: 1300000000000000 0301000000000000
-        224: 0000000000000000 000000008253bd56
-        240: 1211000000000000 1514000000000000
-        256: 1300000000000000 0401000000000000
-        272: 0000000000000000 1313000000000000
-        304: 0000000000000000 0000000010c222d1
-        320 bytes
-    "#]],
+              0: 1211000000000000 1514000000000000
+             16: 1300000000000000 0102000000000000
+             64: 0000000000000000 000000006cb91600
+             80: 1211000000000000 1514000000000000
+             96: 1300000000000000 0202000000000000
+            144: 0000000000000000 000000007bbd43ba
+            160: 1211000000000000 1514000000000000
+            176: 1300000000000000 0302000000000000
+            224: 0000000000000000 0000000076418fd3
+            240: 1211000000000000 1514000000000000
+            256: 1300000000000000 0402000000000000
+            272: 0000000000000000 1313000000000000
+            304: 0000000000000000 00000000e4d01054
+            320 bytes
+        "#]],
     );
 }
 
@@ -345,14 +346,14 @@ fn an_index() {
     check(
         &index.encode(Offset(0x10), 0x333),
         &expect![[r#"
-          0: 4857494e44455800 5c0fb7c501000000
-         16: 1000000000000000 3303000000000000
-         32: 0010000000000000 1000000000000000
-         48: 1000000000000000 0000000000000000
-         64: ffffffffffffffff 2000000000000000
-         80: 1101000000000000 0010000000000000
-        96 bytes
-    "#]],
+              0: 4857494e44455800 0deeb32b02000000
+             16: 1000000000000000 3303000000000000
+             32: 0010000000000000 1000000000000000
+             48: 1000000000000000 0000000000000000
+             64: ffffffffffffffff 2000000000000000
+             80: 1101000000000000 0010000000000000
+            96 bytes
+        "#]],
     );
 }
 
@@ -363,11 +364,76 @@ fn a_file_of_applied_state() {
     check(
         &bytes,
         &expect![[r#"
-          0: 48574150504c5900 c4469b1101000000
-         16: 6170706c696564
-        23 bytes
+              0: 48574150504c5900 c520798802000000
+             16: 6170706c696564
+            23 bytes
+        "#]],
+    );
+}
+
+fn list() -> CompactedList {
+    let segment = |base_offset, generation, size_bytes| CompactedSegment {
+        base_offset: Offset(base_offset),
+        generation,
+        size_bytes,
+    };
+    CompactedList {
+        end: Offset(0x900),
+        clean_end: Offset(0x888),
+        segments: vec![segment(0x10, 3, 0x1111), segment(0x500, 2, 0x2222)],
+    }
+}
+
+#[test]
+fn a_list_of_compacted_segments() {
+    let bytes = list().encode();
+    assert_eq!(CompactedList::decode(&bytes), Some(list()));
+    check(
+        &bytes,
+        &expect![[r#"
+          0: 4857434f4d504354 5fd8b2ed02000000
+         16: 0009000000000000 8808000000000000
+         32: 0200000000000000 0000000000000000
+         48: 1000000000000000 1111000000000000
+         64: 0300000000000000 0005000000000000
+         80: 2222000000000000 0200000000000000
+        96 bytes
     "#]],
     );
+    for bit in 0..bytes.len() * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(CompactedList::decode(&flipped), None, "bit {bit}");
+    }
+    for cut in 0..bytes.len() {
+        assert_eq!(CompactedList::decode(&bytes[..cut]), None, "{cut} bytes");
+    }
+}
+
+/// Version 2 has changed nothing that version 1 had.
+#[test]
+fn what_version_1_wrote_is_read() {
+    let mut slot = [0; BLOCK_SIZE_BYTES];
+    superblock().encode(&mut slot);
+    of_version(&mut slot, 1, 184);
+    assert_eq!(Superblock::decode(&slot), Ok(Some(superblock())));
+    let mut bytes = [0; HEADER_SIZE_BYTES];
+    header().encode(&mut bytes);
+    of_version(&mut bytes, 1, HEADER_SIZE_BYTES);
+    assert!(CommitHeader::decode(&bytes).unwrap().is_some());
+    let mut index = Index::default().encode(Offset(0), 0);
+    let end = index.len();
+    of_version(&mut index, 1, end);
+    assert_eq!(Index::decode(&index, Offset(0), 0), Some(Index::default()));
+    let mut file = applied::encode(b"applied");
+    let end = file.len();
+    of_version(&mut file, 1, end);
+    assert_eq!(applied::decode(&Bytes::from(file)), Some(Bytes::from_static(b"applied")));
+    let mut record = encode_record(&batch());
+    record[25] = 1;
+    let crc = crc32fast::hash(&record[..RECORD_SIZE_BYTES - 4]);
+    record[RECORD_SIZE_BYTES - 4..].copy_from_slice(&crc.to_le_bytes());
+    assert_eq!(decode_record(&record), Some(batch()));
 }
 
 /// Sets the version of a structure and makes its checksum right again.
@@ -389,7 +455,7 @@ fn a_later_version_is_refused_and_not_taken_for_damage() {
     header().encode(&mut bytes);
     of_version(&mut bytes, VERSION + 1, HEADER_SIZE_BYTES);
     let newer = CommitHeader::decode(&bytes).unwrap_err();
-    expect!["a commit of the journal has format version 2, and this broker knows versions up to 1: start the version of the broker that wrote it"].assert_eq(&newer.to_string());
+    expect!["a commit of the journal has format version 3, and this broker knows versions up to 2: start the version of the broker that wrote it"].assert_eq(&newer.to_string());
 
     // What only a start after these two reads is not there for it.
     let mut index = Index::default().encode(Offset(0), 0);
@@ -400,6 +466,10 @@ fn a_later_version_is_refused_and_not_taken_for_damage() {
     let end = file.len();
     of_version(&mut file, VERSION + 1, end);
     assert_eq!(applied::decode(&Bytes::from(file)), None);
+    let mut list = list().encode();
+    let end = list.len();
+    of_version(&mut list, VERSION + 1, end);
+    assert_eq!(CompactedList::decode(&list), None);
     let mut record = encode_record(&batch());
     record[25] += 1;
     let crc = crc32fast::hash(&record[..RECORD_SIZE_BYTES - 4]);
@@ -429,6 +499,13 @@ fn no_flipped_bit_of_a_header_goes_unnoticed() {
 /// is, and points of an index that do not rise or are not in the segment.
 #[test]
 fn numbers_that_no_log_has_are_refused() {
+    // Segments that are not in order, or beyond the end.
+    let swapped = CompactedList { segments: list().segments.into_iter().rev().collect(), ..list() };
+    let short = CompactedList { end: Offset(0x500), ..list() };
+    let dirty = CompactedList { clean_end: Offset(0x901), ..list() };
+    for list in [swapped, short, dirty] {
+        assert_eq!(CompactedList::decode(&list.encode()), None, "{list:?}");
+    }
     let mut record = encode_record(&batch());
     for (next_offset, is_read) in [(i64::MIN, false), (i64::MIN + 5, true), (i64::MAX, true)] {
         record[8..16].copy_from_slice(&next_offset.to_le_bytes());

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use runtime::{File, OpenOptions, round_up_to_block};
 
-use super::segment::segment_path;
 use super::tail::Ordinal;
 use super::{Log, State, Switching};
 use crate::error::{AppendError, is_disk_full};
@@ -184,17 +183,17 @@ impl Log {
         self: &Rc<Log>,
         ordinal: Ordinal,
     ) -> io::Result<Option<Arc<File>>> {
-        let base_offset = {
+        let name = {
             let state = self.state.borrow();
             let Some(segment) = state.segment(ordinal) else { return Ok(None) };
             if let Some(writer) = &segment.writer {
                 return Ok(Some(writer.clone()));
             }
-            segment.base_offset
+            segment.name()
         };
         self.create_directory().await?;
         let options = OpenOptions::CREATE.direct(self.shared.options.is_direct);
-        let file = File::open(segment_path(&self.directory, base_offset), options).await?;
+        let file = File::open(name.log_path(&self.directory), options).await?;
         let file = Arc::new(file);
         let mut state = self.state.borrow_mut();
         state.has_new_names = true;

@@ -171,7 +171,7 @@ impl Drop for Draining {
 }
 
 impl State {
-    fn first_unsealed(&self) -> &super::Segment {
+    pub(super) fn first_unsealed(&self) -> &super::Segment {
         let unsealed = self.segments.iter().find(|segment| !segment.is_sealed);
         unsealed.expect("the last segment is not sealed")
     }
@@ -180,7 +180,7 @@ impl State {
     /// beyond the segment whose bytes the base names.
     fn restart_point(&self) -> Point {
         let first_unsealed = self.first_unsealed();
-        let Some(next) = self.segment(first_unsealed.ordinal + 1) else {
+        let Some(next) = self.segment_after(first_unsealed.ordinal) else {
             return self.at_segment_start(self.entries_flushed);
         };
         let first_index = next.first_index.expect("begun by this process");
@@ -223,9 +223,9 @@ impl State {
 fn payload_of<'a>(state: &'a State, entry: &Entry, place: &mut Place) -> Vec<&'a [u8]> {
     match &entry.kind {
         EntryKind::Batch(stamp) => {
-            let next = state.segment(place.segment + 1);
-            if next.is_some_and(|next| next.base_offset == stamp.base_offset) {
-                *place = Place { segment: place.segment + 1, position: 0 };
+            let next = state.segment_after(place.segment);
+            if let Some(next) = next.filter(|next| next.base_offset == stamp.base_offset) {
+                *place = Place { segment: next.ordinal, position: 0 };
             }
             let start = place.position;
             place.position += u64::from(entry.size_bytes);

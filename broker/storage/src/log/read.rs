@@ -3,6 +3,7 @@
 mod cold;
 mod epoch;
 mod time;
+pub(super) mod window;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::{Log, State};
 use crate::error::ReadError;
 
 pub use cold::ColdRead;
+use cold::FirstPart;
 pub(super) use cold::{ProvenEpochs, Remembered};
 pub use epoch::EpochEnd;
 pub use time::Found;
@@ -94,7 +96,7 @@ impl Log {
         }
         let Some(range) = state.range_in_tail(request) else {
             drop(state);
-            return Ok(ReadOutcome::Cold(ColdRead::from_segment(self.clone(), *request)));
+            return Ok(ReadOutcome::Cold(ColdRead::new(self.clone(), *request, None)));
         };
         if range.to <= range.from.position {
             return Ok(ReadOutcome::Ready(Vec::new()));
@@ -108,8 +110,9 @@ impl Log {
         }
         // The batch begins on disk, in a chunk that memory has forgotten, and ends in memory.
         drop(state);
-        let first_part = (range.from, in_memory, range.base_offset);
-        Ok(ReadOutcome::Cold(ColdRead::first_part(self.clone(), first_part, memory)))
+        let Range { from, base_offset, .. } = range;
+        let first_part = FirstPart { from, to: in_memory, base_offset, memory };
+        Ok(ReadOutcome::Cold(ColdRead::new(self.clone(), *request, Some(first_part))))
     }
 }
 

@@ -11,13 +11,15 @@ use model::{LeaderEpoch, Offset, TopicPartition};
 use runtime::sync::budget::Budget;
 use runtime::{File, OpenOptions};
 
+use super::compaction::{Compacted, read_list};
 use super::records::Records;
-use super::segment::{Segment, base_offset_of, index_path, segment_path};
-use super::tail::{BatchPlace, Ordinal, Place, Tail};
-use super::write::{applied_path, remove_if_there};
+use super::segment::{Segment, SegmentName};
+use super::tail::{BatchPlace, Ordinal, Place, Tail, next_ordinal};
+use super::write::applied_path;
 use super::{Log, LogOptions, Point, State, Switching};
 use crate::Durability;
 use crate::format::applied;
+use crate::format::compacted::CompactedList;
 use crate::format::entry::{BatchStamp, Entry};
 use crate::format::frame::{Base, Content, Frames, Vote, pad_to_frame};
 use crate::journal::walk::WalkedFrame;
@@ -228,12 +230,12 @@ impl Log {
     pub(crate) async fn open(open: OpenLog, recovered: RecoveredLog) -> io::Result<Rc<Log>> {
         let RecoveredLog { partition, base, tail, later, .. } = &recovered;
         let segment_base = Offset(base.segment_base_offset);
-        let found = find_segments(&open.directory, segment_base).await?;
-        let ordinal = found.sealed.len() as Ordinal;
-        let mut segments: VecDeque<Segment> = (0..)
-            .zip(&found.sealed)
-            .map(|(ordinal, base_offset)| Segment::sealed(ordinal, *base_offset))
-            .collect();
+        let list = unless_damaged(read_list(&open.directory).await)?;
+        let is_list_damaged = list.is_none();
+        let list = list.unwrap_or_default();
+        let found = find_segments(&open.directory, base, &list).await?;
+        let mut segments = found.sealed_segments(&list);
+        let ordinal = segments.back().map_or(0, |last| next_ordinal(last.ordinal));
         let end_bytes = base.flushed_bytes + tail.len() as u64;
         segments.push_back(Segment::recovered(
             ordinal,
@@ -243,7 +245,8 @@ impl Log {
         ));
         let mut records = Records::of(&open.directory);
         let last_record = read_last_record(&mut records, base.entries_count).await?;
-        let is_damaged = !is_consistent(base, last_record.as_ref(), &found);
+        let is_damaged =
+            is_list_damaged || !is_consistent(base, last_record.as_ref(), &found, &list);
         let mut tail_bytes = Tail::default();
         tail_bytes.restart(Place { segment: ordinal, position: base.flushed_bytes }, tail);
         let restart = Point {
@@ -276,6 +279,8 @@ impl Log {
             applied_count: base.applied_count,
             has_stamps: base.has_stamps,
             segments,
+            compacted: Compacted::of(&list),
+            needed_from: segment_base,
             tail: tail_bytes,
             tail_bytes: 0,
             late_bytes: 0,
@@ -289,6 +294,7 @@ impl Log {
             has_entries: 0 < restart.count,
             is_queued_for_writing: false,
             is_queued_for_eviction: false,
+            is_compacting: false,
             has_left: false,
             has_moved: false,
             obsolete_applied: Vec::new(),
@@ -312,9 +318,12 @@ impl Log {
         log.take_up(later, base.committed_count);
         // Where anything is in doubt, a newer base may have named what looks left over.
         let is_doubtful = log.is_doubtful();
-        for stale in found.beyond.into_iter().filter(|_| !is_doubtful) {
-            remove_if_there(&segment_path(&log.directory, stale)).await?;
-            remove_if_there(&index_path(&log.directory, stale)).await?;
+        if !found.stale.is_empty() && !is_doubtful {
+            // K3: the list that was read may be there under a name that is in memory only.
+            runtime::sync_dir(&log.directory).await?;
+            for stale in found.stale {
+                log.remove_segment_files(stale).await?;
+            }
         }
         Ok(log)
     }
@@ -489,34 +498,81 @@ impl Log {
 /// The segments of a directory, around the one that was being written.
 struct FoundSegments {
     /// Before it, oldest first.
-    sealed: Vec<Offset>,
+    sealed: Vec<SegmentName>,
     has_active: bool,
-    /// Beyond it: begun before a crash, never flushed.
-    beyond: Vec<Offset>,
+    /// Every compacted segment that is needed is there.
+    has_compacted: bool,
+    /// Begun before a crash and never flushed; replaced by compacted ones, or written by a compaction
+    /// that was not finished; below the log's start.
+    stale: Vec<SegmentName>,
 }
 
-async fn find_segments(directory: &std::path::Path, active: Offset) -> io::Result<FoundSegments> {
-    let mut found = FoundSegments { sealed: Vec::new(), has_active: false, beyond: Vec::new() };
+impl FoundSegments {
+    fn sealed_segments(&self, list: &CompactedList) -> VecDeque<Segment> {
+        let ordinals = std::iter::successors(Some(0), |ordinal| Some(next_ordinal(*ordinal)));
+        let segment = |(name, ordinal): (&SegmentName, Ordinal)| {
+            let mut segment = Segment::sealed(ordinal, *name);
+            if let Some(size_bytes) = list.size_of(*name) {
+                segment.note_size(size_bytes);
+            }
+            segment
+        };
+        self.sealed.iter().zip(ordinals).map(segment).collect()
+    }
+}
+
+async fn find_segments(
+    directory: &std::path::Path,
+    base: &Base,
+    list: &CompactedList,
+) -> io::Result<FoundSegments> {
+    let mut found = FoundSegments {
+        sealed: Vec::new(),
+        has_active: false,
+        has_compacted: true,
+        stale: Vec::new(),
+    };
+    let active = SegmentName::appended(Offset(base.segment_base_offset));
+    let needed = list.needed_from(Offset(base.log_start));
     let entries = match runtime::read_dir(directory).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         entries => entries?,
     };
-    for base_offset in entries.iter().filter_map(|entry| base_offset_of(&entry.name)) {
-        match base_offset.cmp(&active) {
-            std::cmp::Ordering::Less => found.sealed.push(base_offset),
-            std::cmp::Ordering::Equal => found.has_active = true,
-            std::cmp::Ordering::Greater => found.beyond.push(base_offset),
+    for name in entries.iter().filter_map(|entry| SegmentName::of_file(&entry.name)) {
+        let is_appended = name.generation == 0;
+        if name == active {
+            found.has_active = true;
+        } else if needed.contains(&name)
+            || is_appended && list.end <= name.base_offset && name.base_offset < active.base_offset
+        {
+            found.sealed.push(name);
+        } else {
+            found.stale.push(name);
         }
     }
+    found.sealed.sort_unstable();
+    found.has_compacted = needed.iter().all(|name| found.sealed.binary_search(name).is_ok());
     Ok(found)
 }
 
 /// Whether the files hold what the base says was flushed to them.
-fn is_consistent(base: &Base, last_record: Option<&Entry>, found: &FoundSegments) -> bool {
+fn is_consistent(
+    base: &Base,
+    last_record: Option<&Entry>,
+    found: &FoundSegments,
+    list: &CompactedList,
+) -> bool {
     let has_active = base.flushed_bytes == 0 || found.has_active;
+    let mut appended = found.sealed.iter().filter(|name| name.generation == 0);
+    let first_appended =
+        appended.next().map_or(base.segment_base_offset, |name| name.base_offset.0);
     // Segments may be missing at the front, below the log's start; never all of them.
     let reaches_start = match found.sealed.first() {
-        Some(first) => first.0 <= base.log_start || found.sealed.len() == 1 && first.0 == 0,
+        _ if base.log_start < list.end.0 => first_appended == list.end.0,
+        Some(first) => {
+            let first = first.base_offset.0;
+            first <= base.log_start || found.sealed.len() == 1 && first == 0
+        }
         None => base.segment_base_offset <= base.log_start,
     };
     let has_entries = match last_record {
@@ -527,7 +583,7 @@ fn is_consistent(base: &Base, last_record: Option<&Entry>, found: &FoundSegments
                 && last.leader_epoch.0 == base.last_epoch
         }
     };
-    has_active && reaches_start && has_entries
+    has_active && found.has_compacted && reaches_start && has_entries
 }
 
 async fn read_last_record(records: &mut Records, entries_count: u64) -> io::Result<Option<Entry>> {

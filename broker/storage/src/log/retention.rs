@@ -9,8 +9,8 @@ use std::rc::Rc;
 use model::{Offset, Timestamp};
 use runtime::{File, OpenOptions};
 
-use super::segment::{Segment, segment_path};
-use super::tail::{Ordinal, Place};
+use super::segment::{Segment, SegmentName};
+use super::tail::{Ordinal, Place, next_ordinal};
 use super::{Log, State};
 use crate::error::ReadError;
 
@@ -49,7 +49,7 @@ impl Log {
         if segment.end() == 0 {
             return;
         }
-        let ordinal = segment.ordinal + 1;
+        let ordinal = next_ordinal(segment.ordinal);
         let mut next = Segment::new(ordinal, state.end.offset, state.end.count);
         let SegmentAge { max_ms, jitter_ms } = self.options.get().segment_age;
         if let Ok(jitter_max @ 1..) = u64::try_from(jitter_ms.min(max_ms)) {
@@ -104,7 +104,7 @@ impl Log {
                     break;
                 }
             }
-            next = state.segment(ordinal + 1).map(|segment| segment.ordinal);
+            next = state.segment_after(ordinal).map(|segment| segment.ordinal);
         }
         Ok(expired)
     }
@@ -134,7 +134,7 @@ impl Log {
                 let state = self.state.borrow();
                 let mut kept = state.kept_segments();
                 let unknown = kept.find(|segment| segment.end_bytes.is_none());
-                match unknown.map(|segment| (segment.ordinal, segment.base_offset)) {
+                match unknown.map(|segment| (segment.ordinal, segment.name())) {
                     Some(unknown) => unknown,
                     None => {
                         let sizes = state.kept_segments().filter_map(|segment| segment.end_bytes);
@@ -142,8 +142,8 @@ impl Log {
                     }
                 }
             };
-            let (ordinal, base_offset) = unknown;
-            let path = segment_path(&self.directory, base_offset);
+            let (ordinal, name) = unknown;
+            let path = name.log_path(&self.directory);
             let size: io::Result<u64> =
                 async { File::open(&path, OpenOptions::READ).await?.size_bytes().await }.await;
             let mut state = self.state.borrow_mut();
@@ -155,12 +155,12 @@ impl Log {
 
     /// The latest time in a segment; of one whose batches are not all known, any that is not earlier
     /// than the horizon will do. None of an empty one.
-    async fn latest_time(
+    pub(super) async fn latest_time(
         self: &Rc<Log>,
         ordinal: Ordinal,
         horizon: Timestamp,
     ) -> Result<Option<Timestamp>, ReadError> {
-        let (base_offset, is_sealed) = {
+        let (name, is_sealed) = {
             let state = self.state.borrow();
             let Some(segment) = state.segment(ordinal) else { return Ok(None) };
             let known = segment.index.max_timestamp.map(|(latest, _)| latest);
@@ -170,10 +170,10 @@ impl Log {
             if segment.latest_timestamp.is_some() {
                 return Ok(segment.latest_timestamp);
             }
-            (segment.base_offset, segment.is_sealed)
+            (segment.name(), segment.is_sealed)
         };
         let kept = match is_sealed {
-            true => self.read_latest_time(base_offset).await,
+            true => self.read_latest_time(name).await,
             false => None,
         };
         if kept.is_none() {
@@ -189,22 +189,22 @@ impl Log {
     }
 
     /// From the index beside a sealed segment, which is not kept in memory for this alone.
-    async fn read_latest_time(&self, base_offset: Offset) -> Option<Timestamp> {
-        let path = segment_path(&self.directory, base_offset);
+    async fn read_latest_time(&self, name: SegmentName) -> Option<Timestamp> {
+        let path = name.log_path(&self.directory);
         let file = File::open(&path, OpenOptions::READ).await.ok()?;
-        let index = self.read_index(base_offset, file.size_bytes().await.ok()?).await?;
+        let index = self.read_index(name, file.size_bytes().await.ok()?).await?;
         index.max_timestamp.map(|(latest, _)| latest)
     }
 }
 
 impl State {
     /// Segments that hold anything at or after the log's start.
-    fn kept_segments(&self) -> impl Iterator<Item = &Segment> {
+    pub(super) fn kept_segments(&self) -> impl Iterator<Item = &Segment> {
         self.segments.iter().filter(|segment| self.log_start < self.end_of(segment))
     }
 
-    fn end_of(&self, segment: &Segment) -> Offset {
-        self.segment(segment.ordinal + 1).map_or(self.end.offset, |next| next.base_offset)
+    pub(super) fn end_of(&self, segment: &Segment) -> Offset {
+        self.segment_after(segment.ordinal).map_or(self.end.offset, |next| next.base_offset)
     }
 
     /// The offset after a segment's last record, if that is committed.

@@ -1,4 +1,7 @@
 //! A segment: a file of committed record batches, byte for byte as consumers read them.
+//!
+//! Compaction puts one segment, of a higher generation, in the place of some; see
+//! [`compaction`](super::compaction).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,8 +16,10 @@ use crate::format::index::Index;
 /// `written_bytes` covers committed batches only.
 pub(crate) struct Segment {
     pub(crate) ordinal: Ordinal,
-    /// Offset of its first batch; also its file's name.
+    /// Offset of its first batch, or where that stood before it was compacted.
     pub(crate) base_offset: Offset,
+    /// 0 as it was appended; otherwise it is compacted, and its offsets may have gaps.
+    pub(crate) generation: u32,
     /// How many entries the log had when it was begun; unknown after a restart.
     pub(crate) first_index: Option<u64>,
     /// Where the next batch goes, or its size once another segment follows; unknown for a sealed
@@ -54,6 +59,7 @@ impl Segment {
         Segment {
             ordinal,
             base_offset,
+            generation: 0,
             first_index: Some(first_index),
             end_bytes: Some(0),
             written_bytes: 0,
@@ -90,15 +96,42 @@ impl Segment {
     }
 
     /// A segment that was sealed before a restart.
-    pub(crate) fn sealed(ordinal: Ordinal, base_offset: Offset) -> Segment {
+    pub(crate) fn sealed(ordinal: Ordinal, name: SegmentName) -> Segment {
         Segment {
+            generation: name.generation,
             first_index: None,
             end_bytes: None,
             is_complete: true,
             is_sealed: true,
             indexed_from: u64::MAX,
-            ..Segment::new(ordinal, base_offset, 0)
+            ..Segment::new(ordinal, name.base_offset, 0)
         }
+    }
+
+    /// A segment that compaction has written and flushed.
+    pub(crate) fn compacted(
+        ordinal: Ordinal,
+        name: SegmentName,
+        size_bytes: u64,
+        index: Index,
+    ) -> Segment {
+        Segment {
+            end_bytes: Some(size_bytes),
+            written_bytes: size_bytes,
+            flushed_bytes: size_bytes,
+            indexed_from: 0,
+            index,
+            ..Segment::sealed(ordinal, name)
+        }
+    }
+
+    /// What its files are called.
+    pub(crate) fn name(&self) -> SegmentName {
+        SegmentName { base_offset: self.base_offset, generation: self.generation }
+    }
+
+    pub(crate) fn is_compacted(&self) -> bool {
+        0 < self.generation
     }
 
     /// Where the next batch goes.
@@ -128,18 +161,51 @@ impl Segment {
     }
 }
 
-/// As Kafka names segments, so that its own tools read them: the base offset in 20 digits.
-pub(crate) fn segment_path(directory: &Path, base_offset: Offset) -> PathBuf {
-    directory.join(format!("{:020}.log", base_offset.0))
+/// What tells the files of a segment from those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SegmentName {
+    pub(crate) base_offset: Offset,
+    pub(crate) generation: u32,
 }
 
-pub(crate) fn index_path(directory: &Path, base_offset: Offset) -> PathBuf {
-    directory.join(format!("{:020}.index", base_offset.0))
-}
+impl SegmentName {
+    /// Of a segment as it was appended.
+    pub(crate) fn appended(base_offset: Offset) -> SegmentName {
+        SegmentName { base_offset, generation: 0 }
+    }
 
-/// The base offset in the name of a segment's file; none for any other name.
-pub(crate) fn base_offset_of(name: &str) -> Option<Offset> {
-    let digits = name.strip_suffix(".log")?;
-    let is_ours = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_ours.then(|| digits.parse().ok().map(Offset)).flatten()
+    /// As Kafka names segments, so that its own tools read them: the base offset in 20 digits. A
+    /// generation follows after a dot.
+    pub(crate) fn log_path(&self, directory: &Path) -> PathBuf {
+        self.path(directory, "log")
+    }
+
+    pub(crate) fn index_path(&self, directory: &Path) -> PathBuf {
+        self.path(directory, "index")
+    }
+
+    /// Of a compacted segment: a CRC-32 of each of its blocks.
+    pub(crate) fn sums_path(&self, directory: &Path) -> PathBuf {
+        self.path(directory, "sums")
+    }
+
+    fn path(&self, directory: &Path, extension: &str) -> PathBuf {
+        let SegmentName { base_offset: Offset(base_offset), generation } = self;
+        directory.join(match generation {
+            0 => format!("{base_offset:020}.{extension}"),
+            _ => format!("{base_offset:020}.{generation}.{extension}"),
+        })
+    }
+
+    /// Of a segment's file; none of any other name.
+    pub(crate) fn of_file(file: &str) -> Option<SegmentName> {
+        let name = file.strip_suffix(".log")?;
+        let (digits, generation) = match name.split_once('.') {
+            Some((digits, generation)) => (digits, generation.parse().ok()?),
+            None => (name, 0),
+        };
+        let name = SegmentName { base_offset: Offset(digits.parse().ok()?), generation };
+        // Only the one spelling, as it is written.
+        (name.log_path(Path::new("")) == Path::new(file)).then_some(name)
+    }
 }

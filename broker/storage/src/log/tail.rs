@@ -13,8 +13,15 @@ use runtime::{AlignedBuf, BLOCK_SIZE_BYTES, round_down_to_block};
 /// A full chunk: one piece of a segment.
 pub(crate) const CHUNK_BYTES: usize = 128 << 10;
 
-/// The number of a segment within its log, for the life of the process: rises with the offset.
+/// The number of a segment within its log, for the life of the process: rises with the offset, and
+/// none is used twice. The upper half counts segments as they are appended; a segment that compaction
+/// puts in the place of others has the last one's number and 1.
 pub(crate) type Ordinal = u64;
+
+/// The number of the segment that is begun after one.
+pub(crate) fn next_ordinal(ordinal: Ordinal) -> Ordinal {
+    ((ordinal >> 32) + 1) << 32
+}
 
 /// A place in a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -250,6 +257,16 @@ impl Tail {
         self.chunks.pop_front();
         self.forget_batches();
         freed
+    }
+
+    /// Forgets the segments up to this one, all of which are on disk in another form.
+    pub(crate) fn forget_up_to(&mut self, segment: Ordinal) {
+        while self.chunks.front().is_some_and(|first| first.start.segment <= segment) {
+            self.chunks.pop_front();
+        }
+        while self.batches.front().is_some_and(|first| first.place.segment <= segment) {
+            self.batches.pop_front();
+        }
     }
 
     /// Gives back the memory of the open chunk's blocks that have been flushed. For a partition

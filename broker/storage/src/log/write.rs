@@ -11,7 +11,7 @@ use bytes::Bytes;
 use model::Offset;
 use runtime::{File, OpenOptions, WriteMode};
 
-use super::segment::{Segment, index_path, segment_path};
+use super::segment::{Segment, SegmentName};
 use super::tail::{CHUNK_BYTES, Ordinal, Place};
 use super::{Log, Point, State};
 use crate::error::{JournalStopped, is_disk_full};
@@ -153,7 +153,7 @@ impl Log {
         let segment = state.segments.iter().find(|segment| !segment.is_complete)?;
         let (ordinal, position) = (segment.ordinal, segment.written_bytes);
         let committed = state.committed.place;
-        let is_last = state.segment(ordinal + 1).is_none();
+        let is_last = state.segment_after(ordinal).is_none();
         let is_committed = ordinal < committed.segment
             || (ordinal == committed.segment && committed.position == segment.end());
         if is_committed && !is_last {
@@ -187,22 +187,25 @@ impl Log {
             let mut state = self.state.borrow_mut();
             let segment = state.segment_mut(ordinal).expect("not sealed, so still there");
             segment.is_complete = true;
-            (segment.indexed_from == 0).then(|| {
-                (segment.base_offset, segment.index.encode(segment.base_offset, end_bytes))
-            })
+            (segment.indexed_from == 0)
+                .then(|| (segment.name(), segment.index.encode(segment.base_offset, end_bytes)))
         };
-        // A cache: its loss costs a scan, so a failure is only told.
-        if let Some((base_offset, bytes)) = index
-            && let Err(error) = self.write_index(base_offset, bytes).await
-        {
-            let partition = self.partition;
-            tracing::warn!(%partition, %base_offset, %error, "an index was not written");
+        if let Some((name, bytes)) = index {
+            self.keep_index(name, bytes).await;
         }
         Ok(())
     }
 
-    pub(super) async fn write_index(&self, base_offset: Offset, bytes: Vec<u8>) -> io::Result<()> {
-        let path = index_path(&self.directory, base_offset);
+    /// Writes an index beside its segment. A cache: its loss costs a scan, so a failure is only told.
+    pub(super) async fn keep_index(&self, name: SegmentName, bytes: Vec<u8>) {
+        if let Err(error) = self.write_index(name, bytes).await {
+            let (partition, base_offset) = (self.partition, name.base_offset);
+            tracing::warn!(%partition, %base_offset, %error, "an index was not written");
+        }
+    }
+
+    async fn write_index(&self, name: SegmentName, bytes: Vec<u8>) -> io::Result<()> {
+        let path = name.index_path(&self.directory);
         let file = File::open(&path, OpenOptions::CREATE).await?;
         file.truncate(bytes.len() as u64).await?;
         file.write_all_at(Bytes::from(bytes), 0, WriteMode::Cached).await
@@ -388,13 +391,17 @@ impl Log {
             };
             let Some(removed) = removed else { return Ok(()) };
             self.shared.metrics.segments_removed.add(1);
-            for path in [
-                segment_path(&self.directory, removed.base_offset),
-                index_path(&self.directory, removed.base_offset),
-            ] {
-                remove_if_there(&path).await?;
-            }
+            self.remove_segment_files(removed.name()).await?;
         }
+    }
+
+    /// The segment itself goes last: as long as it is there, a start finds the others.
+    pub(super) async fn remove_segment_files(&self, name: SegmentName) -> io::Result<()> {
+        remove_if_there(&name.index_path(&self.directory)).await?;
+        if 0 < name.generation {
+            remove_if_there(&name.sums_path(&self.directory)).await?;
+        }
+        remove_if_there(&name.log_path(&self.directory)).await
     }
 
     /// Forgets the oldest chunk of the tail, if it is on disk. Returns whether there are others
@@ -416,6 +423,7 @@ impl Log {
         // Whoever reserves space for a segment creates the directory if it is not there.
         let is_allocated = || self.state.borrow().allocating.is_none();
         let _ = self.shared.wait_until(|| is_allocated().then_some(())).await;
+        let _ = self.compaction_ended().await;
         let deleted = self.directory.with_extension(DELETED);
         match runtime::rename(&self.directory, &deleted).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

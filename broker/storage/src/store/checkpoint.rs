@@ -70,7 +70,8 @@ impl Store {
                     },
                     &mut scratch,
                 );
-                logs.push((log.clone(), log.ends().log_start));
+                let (log_start, base_segment) = (log.ends().log_start, log.base_segment());
+                logs.push((log, log_start, base_segment));
             }
         });
         self.shared.open_gate();
@@ -81,8 +82,9 @@ impl Store {
         journal.advance_replay().await?;
         self.shared.announce();
         // 4.7: only now nothing on the medium needs what is removed here.
-        for (log, log_start) in logs {
+        for (log, log_start, base_segment) in logs {
             log.forget_entries_in_base();
+            log.note_base_on_medium(base_segment);
             let removed = async {
                 log.remove_segments_below(log_start).await?;
                 log.remove_obsolete_applied().await

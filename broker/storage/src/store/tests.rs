@@ -29,6 +29,8 @@ fn options(data_dir: &Path, flush_method: FlushMethod) -> StoreOptions {
         checkpoint_interval: Duration::from_secs(3600),
         applied_interval: 8,
         tail_bytes_max: 64 << 10,
+        compaction_bytes_max: 64 << 10,
+        background_bytes_per_second: None,
     }
 }
 

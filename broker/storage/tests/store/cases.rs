@@ -262,6 +262,40 @@ fn c4_the_segment_that_takes_the_appends_can_end_and_go() {
     });
 }
 
+/// K1, K2: what compaction has made of some segments is there wholly or not at all, and what the
+/// base on the medium names is not touched.
+#[test]
+fn k2_a_compacted_segment_is_there_wholly_or_not_at_all() {
+    let counts = sweep("compaction", |_| {
+        script((0..3).map(|n| {
+            let mut steps = appends(0, 7, 3000);
+            steps.extend([Roll(0), Append(0, 500), Roll(0), Append(0, 700), Flushed(0), Roll(0)]);
+            // The segments are sealed with this, and not needed any more.
+            steps.extend([Checkpoint, Append(0, 900), Flushed(0), Compact(0)]);
+            if n == 2 {
+                steps.extend([LogStart(0), Flushed(0), BeginCompact(0), Checkpoint]);
+            }
+            steps
+        }))
+    });
+    assert!(1 < counts.compactions, "{counts:?}");
+}
+
+/// K1, with everything under way at once.
+#[test]
+fn k1_segments_that_the_base_names_are_not_compacted() {
+    let counts = sweep("compaction beside checkpoints", |_| {
+        script((0..4).map(|n| {
+            let mut steps = appends(0, 3, 2500);
+            steps.extend([Roll(0), BeginCheckpoint, SleepMicros(n * 150), BeginCompact(0)]);
+            steps.extend(appends(0, 2, 1200));
+            steps.extend([Roll(0), SleepMicros(n * 70), Compact(0), Append(0, 100), Flushed(0)]);
+            steps
+        }))
+    });
+    assert!(1 < counts.compactions, "{counts:?}");
+}
+
 /// 6.12, 6.13: creation and the first start record.
 #[test]
 fn start_12_the_first_start_is_crashed_like_any_other() {
@@ -413,7 +447,7 @@ fn random_script(seed: u64, steps_count: usize) -> Vec<Step> {
     for _ in 0..steps_count {
         let number = i32::try_from(rng.below(3)).unwrap();
         let size_bytes = 8 + rng.index(largest - 8);
-        steps.push(match rng.below(25) {
+        steps.push(match rng.below(27) {
             0..=11 => Append(number, size_bytes),
             12 | 13 => Flushed(number),
             14 => Vote(number),
@@ -425,6 +459,8 @@ fn random_script(seed: u64, steps_count: usize) -> Vec<Step> {
             21 => Checkpoint,
             22 => BeginCheckpoint,
             23 => Roll(number),
+            24 => Compact(number),
+            25 => BeginCompact(number),
             _ => SleepMicros(rng.below(400)),
         });
     }

@@ -26,6 +26,7 @@ pub(crate) struct Counts {
     /// All recoveries, those after second crashes included.
     pub(crate) recoveries: u64,
     pub(crate) second_crashes: u64,
+    pub(crate) compactions: u64,
 }
 
 /// One process on the machine, run until it ends or is to be crashed.
@@ -101,6 +102,7 @@ impl Sweep {
         }
         let result = life.handle.take().unwrap();
         assert_eq!(result, Ok(()), "seed {}", self.seed);
+        self.counts.compactions += life.ghost.borrow().compactions_count;
     }
 
     /// Crashes a life as it stands now, in several ways, and recovers from each.
@@ -200,8 +202,8 @@ impl Sweep {
 
 /// Sweeps a script, with as many seeds as are asked for.
 #[track_caller]
-pub(crate) fn sweep(name: &str, script: impl Fn(u64) -> Vec<Step>) {
-    sweep_flushing(name, FlushMethod::WriteDurably, script);
+pub(crate) fn sweep(name: &str, script: impl Fn(u64) -> Vec<Step>) -> Counts {
+    sweep_flushing(name, FlushMethod::WriteDurably, script)
 }
 
 /// The same, with this way to make a write durable.
@@ -210,7 +212,7 @@ pub(crate) fn sweep_flushing(
     name: &str,
     flush_method: FlushMethod,
     script: impl Fn(u64) -> Vec<Step>,
-) {
+) -> Counts {
     let mut counts = Counts::default();
     for seed in 0..thoroughness() {
         let mut sweep = Sweep { flush_method, counts, seed, turn: 0 };
@@ -219,4 +221,5 @@ pub(crate) fn sweep_flushing(
     }
     println!("{name}: {counts:?}");
     assert!(20 < counts.operations && 200 < counts.recoveries && 20 < counts.second_crashes);
+    counts
 }

@@ -271,15 +271,15 @@ fn a_later_format_version_is_refused_with_a_sentence_that_says_so() {
     let (disk, _) = lived(history());
     let mut newer = disk.clone();
     let slot = newest_slot(&disk).unwrap();
-    set_version(&mut newer, Path::new(SUPERBLOCK), slot, 184, 2);
+    set_version(&mut newer, Path::new(SUPERBLOCK), slot, 184, 3);
     assert_eq!(
         refused(&newer).to_string(),
-        "/journal/0/superblock: the superblock of the journal has format version 2, and this \
-         broker knows versions up to 1: start the version of the broker that wrote it"
+        "/journal/0/superblock: the superblock of the journal has format version 3, and this \
+         broker knows versions up to 2: start the version of the broker that wrote it"
     );
     let mut newer = disk.clone();
     let commit = &live_commits(&disk)[1];
-    set_version(&mut newer, &commit.path, commit.position, 128, 2);
+    set_version(&mut newer, &commit.path, commit.position, 128, 3);
     let error = refused(&newer);
     assert!(matches!(error, StartError::Newer { .. }), "{error}");
 }

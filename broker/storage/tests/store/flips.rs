@@ -5,7 +5,8 @@
 //! stream, which nothing follows (section 7), and what lies outside of a batch's checksum in slices
 //! that are sent from the page cache (section 6).
 //!
-//! All bits of superblock, headers of commits, entries, indexes and applied state; of frames and
+//! All bits of superblock, headers of commits, entries, indexes, lists of compacted segments, their
+//! checksums and applied state; of frames and
 //! batches one in so many. `HIGHWATER_FLIPS=1/8` tries every single bit, also of space that was never
 //! written, in eight parts, of which this is the first: each is some five minutes of processor time.
 
@@ -24,21 +25,24 @@ use model::record_batch::{BatchHeader, check_crc};
 use model::{LeaderEpoch, Offset, Timestamp};
 use runtime::sim::{self, Disk};
 use storage::{
-    Admission, AppendError, AppliedState, Durability, Entry, EntryKind, Found, Log, LogEnds,
-    LogOptions, ReadOutcome, ReadRequest, SegmentAge, Slice, StartError, Store, StoreOptions, Vote,
+    Admission, AppendError, AppliedState, CompactionRules, Durability, Entry, EntryKind, Found,
+    Log, LogEnds, LogOptions, ReadOutcome, ReadRequest, SegmentAge, Slice, StartError, Store,
+    StoreOptions, Vote,
 };
 
 use crate::bytes::{SECTOR_BYTES, live_commits};
 use crate::support::{
-    ALONE, DIRECTORY_ID, append, batch, flushed, idempotent_batch, partition, small_options, value,
-    vote,
+    ALONE, DIRECTORY_ID, append, batch, flushed, idempotent_batch, keyed_batch, partition,
+    small_options, value, vote,
 };
 
 /// With a segment of which whole blocks are flushed while it is written.
 const LARGE: i32 = 0;
 const GROUPED: i32 = 2;
 const IDEMPOTENT: i32 = 3;
-const PARTITIONS: std::ops::Range<i32> = 0..4;
+/// Of few keys, and compacted.
+const COMPACTED: i32 = 4;
+const PARTITIONS: std::ops::Range<i32> = 0..5;
 /// At least so much of the directory is not just reserved space.
 const CONTENT_BYTES_MIN: usize = 65_536;
 
@@ -112,6 +116,7 @@ async fn live(end: End, acknowledged: Rc<RefCell<Batches>>) {
                 let value = value(n, size_bytes + 60 * usize::try_from(n % 3).unwrap());
                 let batch = match number {
                     IDEMPOTENT => idempotent_batch(&value, n),
+                    COMPACTED => keyed_batch(&(n % 5).to_le_bytes(), &value, 10 * n.cast_signed()),
                     _ => batch(&[&value, b"second"], 10 * n.cast_signed()),
                 };
                 let entry = append(log, epoch, &batch).await;
@@ -136,11 +141,34 @@ async fn live(end: End, acknowledged: Rc<RefCell<Batches>>) {
         if round == 0 || round == 2 {
             store.checkpoint().await.unwrap();
         }
+        if round == 2 {
+            let log = &logs[usize::try_from(COMPACTED).unwrap()];
+            let clean_end = compact(log).await;
+            // Each has one record, the `n`th with the key of `n % 5`.
+            let mut acknowledged = acknowledged.borrow_mut();
+            let acknowledged = acknowledged.get_mut(&COMPACTED).unwrap();
+            let before = acknowledged.len();
+            acknowledged.retain(|(offset, _)| clean_end <= *offset + 5);
+            assert!(acknowledged.len() < before && 0 < acknowledged[0].0.0, "some are gone");
+        }
     }
     match end {
         End::Clean => store.close().await.unwrap(),
         End::Killed => runtime::sleep(Duration::from_millis(150)).await,
     }
+}
+
+/// Compacts what can be. Returns up to where no two records have the same key then.
+async fn compact(log: &Rc<Log>) -> Offset {
+    let rules = CompactionRules {
+        now: Timestamp(0),
+        lag_min_ms: 0,
+        lag_max_ms: i64::MAX,
+        dirty_ratio_min: 0.0,
+        tombstones_ms: 0,
+    };
+    let dirtiness = log.dirtiness(&rules).await.unwrap().expect("segments have ended");
+    log.compact(&rules, &dirtiness).await.unwrap().clean_end
 }
 
 /// What one log is after a start.
@@ -273,7 +301,8 @@ async fn read_all(
             if bytes.len() < end || check_crc(&bytes[at..end]).is_err() {
                 return ReadEnd::BadChecksum;
             }
-            if offset < header.base_offset || header.next_offset() <= offset {
+            let is_skipped = offset < header.base_offset && log.partition() != partition(COMPACTED);
+            if is_skipped || header.next_offset() <= offset {
                 return ReadEnd::Skipped(offset);
             }
             batches.push((header.base_offset, bytes.slice(at..end)));
@@ -498,7 +527,17 @@ impl Changes {
 
 fn kind_of(path: &Path) -> &'static str {
     let name = path.file_name().unwrap().to_str().unwrap();
-    let kinds = ["superblock", "durable", "relaxed", ".log", ".index", "entries", "applied"];
+    let kinds = [
+        "superblock",
+        "durable",
+        "relaxed",
+        ".log",
+        ".index",
+        ".sums",
+        "compacted",
+        "entries",
+        "applied",
+    ];
     kinds.into_iter().find(|kind| name.contains(kind)).expect("a file of the store")
 }
 
@@ -690,6 +729,8 @@ fn after_a_kill_every_flipped_bit_is_harmless_or_told() {
         ("applied", Class::PartitionDoubtful, 296),
         (".index", Class::Harmless, 7_000),
         (".log", Class::ReaderTold, 2_000),
+        ("compacted", Class::PartitionDoubtful, 400),
+        (".sums", Class::ReaderTold, 30),
     ];
     check(End::Killed, 8, &expected);
 }
@@ -704,6 +745,8 @@ fn after_a_clean_stop_every_flipped_bit_is_harmless_or_told() {
         ("applied", Class::PartitionDoubtful, 296),
         (".index", Class::Harmless, 7_000),
         (".log", Class::ReaderTold, 1_000),
+        ("compacted", Class::PartitionDoubtful, 400),
+        (".sums", Class::ReaderTold, 30),
     ];
     check(End::Clean, 61, &expected);
 }

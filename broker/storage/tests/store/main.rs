@@ -7,6 +7,7 @@ mod ages;
 mod basics;
 mod bytes;
 mod cases;
+mod compaction;
 mod crashes;
 mod damage;
 mod faults;

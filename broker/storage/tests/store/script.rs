@@ -3,11 +3,14 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{LeaderEpoch, LogIndex};
-use storage::{AppendError, Durability, EntryKind, LogOptions, Store, StoreOptions};
+use model::{LeaderEpoch, LogIndex, Timestamp};
+use storage::{
+    AppendError, CompactionError, CompactionRules, Durability, EntryKind, LogOptions, Store,
+    StoreOptions,
+};
 
-use crate::ghost::{Ghost, PartitionGhost, SharedGhost, Tag, listen};
-use crate::support::{ALONE, append, batch, partition, value, vote};
+use crate::ghost::{Ghost, PartitionGhost, SharedGhost, Tag, key_of, listen};
+use crate::support::{ALONE, append, keyed_batch, partition, value, vote};
 
 /// The partition that is a member of a group; the others are alone.
 pub(crate) const GROUPED: i32 = 2;
@@ -33,6 +36,10 @@ pub(crate) enum Step {
     /// Ends the segment that takes the appends.
     Roll(i32),
     Switch(i32),
+    /// Compacts what can be compacted.
+    Compact(i32),
+    /// Begins to and goes on.
+    BeginCompact(i32),
     Checkpoint,
     /// Begins a checkpoint and goes on.
     BeginCheckpoint,
@@ -118,7 +125,7 @@ async fn perform(store: &Rc<Store>, ghost: &SharedGhost, step: Step) {
                 (log.vote().leader_epoch.0, ghost.batches_count)
             };
             let value = value(id, size_bytes);
-            let batch = batch(&[&value], id.cast_signed());
+            let batch = keyed_batch(&key_of(id), &value, id.cast_signed());
             if let Err(AppendError::Uncommitted { .. }) = log.admitted(batch.len()).await {
                 return;
             }
@@ -165,6 +172,11 @@ async fn perform(store: &Rc<Store>, ghost: &SharedGhost, step: Step) {
             store.set_durability(&log, next).await.unwrap();
             ghost.borrow_mut().finish_switching(number, next == Durability::Relaxed);
         }
+        Step::Compact(number) => compact(store, ghost, number).await,
+        Step::BeginCompact(number) => {
+            let (store, ghost) = (store.clone(), ghost.clone());
+            runtime::spawn(async move { compact(&store, &ghost, number).await });
+        }
         Step::Checkpoint => checkpoint(store, ghost).await,
         Step::BeginCheckpoint => {
             let (store, ghost) = (store.clone(), ghost.clone());
@@ -176,6 +188,25 @@ async fn perform(store: &Rc<Store>, ghost: &SharedGhost, step: Step) {
             let before = ghost.borrow().before_checkpoint();
             ghost.borrow_mut().after_checkpoint(&before);
         }
+    }
+}
+
+async fn compact(store: &Store, ghost: &SharedGhost, number: i32) {
+    const RULES: CompactionRules = CompactionRules {
+        now: Timestamp(0),
+        lag_min_ms: 0,
+        lag_max_ms: i64::MAX,
+        dirty_ratio_min: 0.0,
+        tombstones_ms: 0,
+    };
+    let Some(log) = store.log(partition(number)) else { return };
+    ghost.borrow_mut().has_compacted = true;
+    let Ok(Some(dirtiness)) = log.dirtiness(&RULES).await else { return };
+    match log.compact(&RULES, &dirtiness).await {
+        Ok(_) => ghost.borrow_mut().compactions_count += 1,
+        // A log start has taken some of it meanwhile.
+        Err(CompactionError::Gone { .. }) => {}
+        Err(error) => panic!("{error}"),
     }
 }
 

@@ -3,26 +3,21 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use model::record_batch::{self, BatchHeader, HEADER_SIZE_BYTES};
+use model::record_batch::BatchHeader;
 use model::{LeaderEpoch, Offset, Timestamp};
-use runtime::{
-    BLOCK_SIZE_BYTES, File, JoinHandle, OpenOptions, round_down_to_block, round_up_to_block,
-};
+use runtime::{BLOCK_SIZE_BYTES, File, OpenOptions};
 
-use super::{FileSlice, Log, ReadRequest, Slice};
+use super::window::{PIECE_BYTES, Window};
+use super::{FileSlice, Log, ReadOutcome, ReadRequest, Slice};
 use crate::error::ReadError;
 use crate::format::index::Index;
-use crate::log::segment::{index_path, segment_path};
+use crate::log::segment::{Segment, SegmentName};
 use crate::log::tail::{Ordinal, Place};
 
-/// Read at a time, and how many such reads are in flight for one consumer: enough to keep a disk
-/// busy without queueing.
-const PIECE_BYTES: usize = 256 << 10;
-const PIECES_COUNT: usize = 4;
 /// Where earlier reads ended, which is where the next ones of the same consumers begin.
 const REMEMBERED_COUNT: usize = 32;
 
@@ -30,15 +25,26 @@ const REMEMBERED_COUNT: usize = 32;
 #[derive(Debug)]
 pub struct ColdRead {
     log: Rc<Log>,
-    what: What,
+    request: ReadRequest,
+    /// What was found in memory already.
+    first_part: Option<FirstPart>,
 }
 
+/// A range of a segment that begins a batch, followed by what is in memory.
 #[derive(Debug)]
-enum What {
-    /// The batches from an offset on.
-    FromSegment(ReadRequest),
-    /// A range of a segment, followed by what is in memory.
-    FirstPart { from: Place, to: u64, base_offset: Offset, memory: Vec<Slice> },
+pub(super) struct FirstPart {
+    pub(super) from: Place,
+    pub(super) to: u64,
+    pub(super) base_offset: Offset,
+    pub(super) memory: Vec<Slice>,
+}
+
+/// What has come of a look into one segment.
+enum Looked {
+    Found(Vec<Slice>),
+    /// Compaction has left nothing there up to this offset; or it has put another segment in the
+    /// place of this one meanwhile.
+    GoOnAt(Offset),
 }
 
 /// Where a read ended: an offset and its place.
@@ -48,33 +54,33 @@ pub(in crate::log) type Remembered = VecDeque<(Offset, Place)>;
 pub(in crate::log) type ProvenEpochs = VecDeque<(LeaderEpoch, Offset, Offset)>;
 
 impl ColdRead {
-    pub(super) fn from_segment(log: Rc<Log>, request: ReadRequest) -> ColdRead {
-        ColdRead { log, what: What::FromSegment(request) }
-    }
-
-    pub(super) fn first_part(
+    pub(super) fn new(
         log: Rc<Log>,
-        (from, to, base_offset): (Place, u64, Offset),
-        memory: Vec<Slice>,
+        request: ReadRequest,
+        first_part: Option<FirstPart>,
     ) -> ColdRead {
-        ColdRead { log, what: What::FirstPart { from, to, base_offset, memory } }
+        ColdRead { log, request, first_part }
     }
 
     /// Reads from disk.
     pub async fn run(self) -> Result<Vec<Slice>, ReadError> {
-        match self.what {
-            What::FromSegment(request) => self.log.read_segment(&request).await,
-            What::FirstPart { from, to, base_offset, memory } => {
-                let size_bytes = usize::try_from(to - from.position).expect("part of a batch");
-                let _share = self.log.shared.cold_reads.take(size_bytes).await;
-                let mut reader = self.log.open_window(from.segment, from.position, to).await?;
-                reader.fill_to(to).await?;
-                let mut slices = reader.slices(from.position, to);
-                slices.extend(memory);
-                let header = reader.header_in(&slices, from.position)?;
-                let header = reader.check_offset(from.position, base_offset, header)?;
-                reader.check_epoch(from.position, &header).await?;
-                Ok(slices)
+        let ColdRead { log, mut request, mut first_part } = self;
+        loop {
+            let looked = match first_part.take() {
+                None => log.read_segment(&request).await?,
+                Some(part) => {
+                    let segment = part.from.segment;
+                    log.unless_replaced(segment, &request, log.read_first_part(part).await)?
+                }
+            };
+            match looked {
+                Looked::Found(slices) => return Ok(slices),
+                Looked::GoOnAt(offset) if request.up_to <= offset => return Ok(Vec::new()),
+                Looked::GoOnAt(offset) => request.offset = offset,
+            }
+            match log.read(&request)? {
+                ReadOutcome::Ready(slices) => return Ok(slices),
+                ReadOutcome::Cold(cold) => first_part = cold.first_part,
             }
         }
     }
@@ -82,24 +88,73 @@ impl ColdRead {
 
 impl Log {
     /// The batch that was asked for is not there: it comes later, unless the log is damaged.
-    fn nothing_at(&self, ordinal: Ordinal, position: u64) -> Result<Vec<Slice>, ReadError> {
+    fn nothing_at(&self, ordinal: Ordinal, position: u64) -> Result<Looked, ReadError> {
         if !self.is_doubtful() {
-            return Ok(Vec::new());
+            return Ok(Looked::Found(Vec::new()));
         }
         let what = "what follows cannot be told, as a journal or the log's entries are damaged";
         let (path, what) = (self.path_of(ordinal), what.to_owned());
         Err(ReadError::Damaged { path, position, what })
     }
 
-    async fn read_segment(self: &Rc<Log>, request: &ReadRequest) -> Result<Vec<Slice>, ReadError> {
+    async fn read_first_part(self: &Rc<Log>, part: FirstPart) -> Result<Looked, ReadError> {
+        let FirstPart { from, to, base_offset, memory } = part;
+        let size_bytes = usize::try_from(to - from.position).expect("part of a batch");
+        let _share = self.shared.cold_reads.take(size_bytes).await;
+        let mut window = self.open_window(from.segment, from.position, to).await?;
+        window.fill_to(to).await?;
+        let mut slices = window.slices(from.position, to);
+        slices.extend(memory);
+        let header = window.header_in(&slices, from.position)?;
+        let header = window.check_offset(from.position, base_offset, header)?;
+        window.check_epoch(from.position, &header).await?;
+        Ok(Looked::Found(slices))
+    }
+
+    /// What came of a look into a segment, unless compaction has taken its file meanwhile.
+    fn unless_replaced(
+        &self,
+        ordinal: Ordinal,
+        request: &ReadRequest,
+        looked: Result<Looked, ReadError>,
+    ) -> Result<Looked, ReadError> {
+        if self.state.borrow().segment(ordinal).is_some() {
+            return looked;
+        }
+        match looked {
+            Ok(Looked::Found(slices)) if !slices.is_empty() => Ok(Looked::Found(slices)),
+            _ if self.is_readable(request) => Ok(Looked::GoOnAt(request.offset)),
+            _ => Ok(Looked::Found(Vec::new())),
+        }
+    }
+
+    async fn read_segment(self: &Rc<Log>, request: &ReadRequest) -> Result<Looked, ReadError> {
         let _share = self.shared.cold_reads.take(request.bytes_max.max(PIECE_BYTES)).await;
         let Some(ordinal) = self.segment_of(request.offset) else {
             if !self.is_readable(request) {
-                return Ok(Vec::new());
+                return Ok(Looked::Found(Vec::new()));
+            }
+            let first = self.state.borrow().segments[0].base_offset;
+            if self.is_gap(request.offset, first) {
+                return Ok(Looked::GoOnAt(first));
             }
             let what = format!("no segment holds offset {}", request.offset);
             return Err(ReadError::Damaged { path: self.directory.clone(), position: 0, what });
         };
+        let looked = self.look_into_segment(ordinal, request).await;
+        self.unless_replaced(ordinal, request, looked)
+    }
+
+    /// Whether compaction may have taken everything between two offsets.
+    pub(super) fn is_gap(&self, from: Offset, to: Offset) -> bool {
+        from < to && to <= self.state.borrow().compacted.end
+    }
+
+    async fn look_into_segment(
+        self: &Rc<Log>,
+        ordinal: Ordinal,
+        request: &ReadRequest,
+    ) -> Result<Looked, ReadError> {
         let is_indexed = match self.load_index(ordinal).await {
             Ok(()) => true,
             // What comes before the damage can be read; it takes a walk from the segment's start.
@@ -107,7 +162,7 @@ impl Log {
             Err(error) => return Err(error),
         };
         if let Some(slice) = self.read_from_page_cache(ordinal, request).await? {
-            return Ok(vec![Slice::File(slice)]);
+            return Ok(Looked::Found(vec![Slice::File(slice)]));
         }
         let begin = match self.remembered(request.offset) {
             Some(place) if place.segment == ordinal => (request.offset, place.position),
@@ -141,6 +196,12 @@ impl Log {
             next_offset = header.next_offset();
             next = window.batch_at(to, next_offset).await?;
         }
+        if next.is_none()
+            && to == from
+            && let Some(offset) = self.after_gap(ordinal)
+        {
+            return Ok(Looked::GoOnAt(offset));
+        }
         if to == from && request.at_least_one_batch {
             if self.is_readable(request) && self.segment_of(request.offset) == Some(ordinal) {
                 return Err(window.damaged(from, format!("offset {} is not there", request.offset)));
@@ -150,7 +211,14 @@ impl Log {
         window.fill_to(to).await?;
         self.remember(next_offset, Place { segment: ordinal, position: to });
         self.shared.metrics.read_bytes.add(to - from);
-        Ok(window.slices(from, to))
+        Ok(Looked::Found(window.slices(from, to)))
+    }
+
+    /// Where the log goes on after a compacted segment.
+    fn after_gap(&self, ordinal: Ordinal) -> Option<Offset> {
+        let state = self.state.borrow();
+        state.segment(ordinal).filter(|segment| segment.is_compacted())?;
+        state.segment_after(ordinal).map(|next| next.base_offset)
     }
 
     /// Whether there is something to read. The log may have begun later since the question, and its
@@ -193,7 +261,8 @@ impl Log {
         };
         let proven = (epoch, before.end_offset, up_to.end_offset);
         if !is_proven(&proven) {
-            return false;
+            // Below the log's start nothing is told of epochs.
+            return header.next_offset() <= self.ends().log_start;
         }
         let mut proven_epochs = self.proven_epochs.borrow_mut();
         if REMEMBERED_COUNT <= proven_epochs.len() {
@@ -241,7 +310,7 @@ impl Log {
     ) -> Option<(u64, Offset)> {
         let state = self.state.borrow();
         let segment = state.segment(ordinal).filter(|segment| segment.is_sealed)?;
-        let next = state.segment(ordinal + 1)?;
+        let next = state.segment_after(ordinal)?;
         let to_max = from + request.bytes_max as u64;
         // A segment that has lost its end says so to whoever walks it.
         let is_there = from < segment.end();
@@ -289,19 +358,20 @@ impl Log {
         self: &Rc<Log>,
         ordinal: Ordinal,
     ) -> Result<(), ReadError> {
-        let (base_offset, indexed_from) = {
+        let (name, indexed_from) = {
             let state = self.state.borrow();
             let Some(segment) = state.segment(ordinal) else { return Ok(()) };
-            (segment.base_offset, segment.indexed_from)
+            (segment.name(), segment.indexed_from)
         };
         if indexed_from == 0 {
             return Ok(());
         }
         let file = self.open_reader(ordinal).await?;
         let size_bytes = file.size_bytes().await.map_err(|source| self.failed(ordinal, source))?;
+        self.check_size(ordinal, size_bytes)?;
         // A sealed segment's file has its size; of the one being written only a part is missing.
         let end = indexed_from.min(size_bytes);
-        let kept = self.read_index(base_offset, end).await;
+        let kept = self.read_index(name, end).await;
         let is_kept = kept.is_some();
         let index = match kept {
             Some(index) => self.check_end(ordinal, &index, end).await.map(|()| index),
@@ -311,11 +381,7 @@ impl Log {
             && !is_kept
             && indexed_from == u64::MAX
         {
-            let bytes = index.encode(base_offset, size_bytes);
-            if let Err(error) = self.write_index(base_offset, bytes).await {
-                tracing::warn!(partition = %self.partition, %base_offset, %error,
-                    "an index was not written");
-            }
+            self.keep_index(name, index.encode(name.base_offset, size_bytes)).await;
         }
         let mut state = self.state.borrow_mut();
         if let Some(segment) = state.segment_mut(ordinal)
@@ -330,14 +396,14 @@ impl Log {
 
     pub(in crate::log) async fn read_index(
         &self,
-        base_offset: Offset,
+        name: SegmentName,
         segment_bytes: u64,
     ) -> Option<Index> {
-        let path = index_path(&self.directory, base_offset);
+        let path = name.index_path(&self.directory);
         let file = File::open(path, OpenOptions::READ).await.ok()?;
         let size_bytes = usize::try_from(file.size_bytes().await.ok()?).ok()?;
         let bytes = file.read_exact_at(0, size_bytes).await.ok()?;
-        Index::decode(&bytes, base_offset, segment_bytes)
+        Index::decode(&bytes, name.base_offset, segment_bytes)
     }
 
     /// The latest time of a segment's first batch, as its header on disk has it.
@@ -366,7 +432,7 @@ impl Log {
             if end < batch_end {
                 break;
             }
-            window.check_crc(position, batch_end).await?;
+            window.batch_with_its_crc(position, &header).await?;
             index.note(header.base_offset, position, header.max_timestamp, interval_bytes);
             position = batch_end;
             expected = header.next_offset();
@@ -374,6 +440,23 @@ impl Log {
         }
         self.check_next(&window, ordinal, (expected, position))?;
         Ok(index)
+    }
+
+    /// Nothing else tells that a compacted segment has lost its last batches.
+    fn check_size(&self, ordinal: Ordinal, found_bytes: u64) -> Result<(), ReadError> {
+        let expected_bytes = {
+            let state = self.state.borrow();
+            let compacted = state.segment(ordinal).filter(|segment| segment.is_compacted());
+            compacted.and_then(|segment| segment.end_bytes)
+        };
+        match expected_bytes {
+            Some(expected_bytes) if expected_bytes != found_bytes => {
+                let what = format!("{found_bytes} bytes instead of {expected_bytes}");
+                let path = self.path_of(ordinal);
+                Err(ReadError::Damaged { path, position: found_bytes, what })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// An index that was kept tells nothing of a segment that is missing after its own.
@@ -394,8 +477,8 @@ impl Log {
         self.check_next(&window, ordinal, at)
     }
 
-    /// Where a sealed segment ends, the next one begins; where only its first part is looked at, the
-    /// batches that are in the index already.
+    /// Where a sealed segment ends, the next one begins, unless it is compacted; where only its first
+    /// part is looked at, the batches that are in the index already.
     fn check_next(
         &self,
         window: &Window,
@@ -405,10 +488,10 @@ impl Log {
         let state = self.state.borrow();
         let Some(segment) = state.segment(ordinal) else { return Ok(()) };
         let indexed = segment.index.points.first().map(|point| point.offset);
-        let following = state.segment(ordinal + 1).filter(|_| segment.is_sealed);
+        let following = state.segment_after(ordinal).filter(|_| segment.is_sealed);
         let next = indexed.or(following.map(|following| following.base_offset));
         match next {
-            Some(next) if next != end => {
+            Some(next) if next != end && !(segment.is_compacted() && end < next) => {
                 let what = format!("it ends before offset {end}, and {next} comes next");
                 drop(state);
                 Err(window.damaged(position, what))
@@ -417,7 +500,7 @@ impl Log {
         }
     }
 
-    fn base_offset_of(&self, ordinal: Ordinal) -> Option<Offset> {
+    pub(in crate::log) fn base_offset_of(&self, ordinal: Ordinal) -> Option<Offset> {
         self.state.borrow().segment(ordinal).map(|segment| segment.base_offset)
     }
 
@@ -428,16 +511,33 @@ impl Log {
         limit: u64,
     ) -> Result<Window, ReadError> {
         let file = self.open_reader(ordinal).await?;
-        let start = round_down_to_block(begin);
-        Ok(Window {
-            log: self.clone(),
-            ordinal,
-            file,
-            start,
-            pieces: VecDeque::new(),
-            end: start,
-            limit,
-        })
+        Ok(self.window_over(ordinal, file, begin, limit))
+    }
+
+    /// A walk over a segment with a file of its own, for work that can wait.
+    pub(in crate::log) async fn open_unhurried_window(
+        self: &Rc<Log>,
+        ordinal: Ordinal,
+    ) -> Result<Window, ReadError> {
+        let options = OpenOptions::READ.direct(self.shared.options.is_direct).background();
+        let file = self.open_segment(ordinal, options).await?;
+        let size_bytes = file.size_bytes().await.map_err(|source| self.failed(ordinal, source))?;
+        Ok(self.window_over(ordinal, file, 0, size_bytes).unhurried())
+    }
+
+    fn window_over(
+        self: &Rc<Log>,
+        ordinal: Ordinal,
+        file: Arc<File>,
+        begin: u64,
+        limit: u64,
+    ) -> Window {
+        let gap_end = {
+            let state = self.state.borrow();
+            let compacted = state.segment(ordinal).filter(|segment| segment.is_compacted());
+            compacted.map(|segment| state.end_of(segment))
+        };
+        Window::new(self.clone(), ordinal, gap_end, file, begin, limit)
     }
 
     async fn open_reader(self: &Rc<Log>, ordinal: Ordinal) -> Result<Arc<File>, ReadError> {
@@ -471,16 +571,27 @@ impl Log {
         options: OpenOptions,
     ) -> Result<Arc<File>, ReadError> {
         let path = self.path_of(ordinal);
+        if self.base_offset_of(ordinal).is_none() {
+            return Err(ReadError::Io { path, source: io::ErrorKind::NotFound.into() });
+        }
         let file = File::open(&path, options).await;
         file.map(Arc::new).map_err(|source| ReadError::Io { path, source })
     }
 
-    fn path_of(&self, ordinal: Ordinal) -> std::path::PathBuf {
-        let base_offset = self.base_offset_of(ordinal).unwrap_or(Offset::NONE);
-        segment_path(&self.directory, base_offset)
+    pub(super) fn path_of(&self, ordinal: Ordinal) -> PathBuf {
+        let name = self.state.borrow().segment(ordinal).map(Segment::name);
+        // It is gone, and nobody asks for it any more.
+        name.map_or_else(|| self.directory.clone(), |name| name.log_path(&self.directory))
     }
 
-    fn failed(&self, ordinal: Ordinal, source: io::Error) -> ReadError {
+    /// Where the checksums of a compacted segment's blocks are.
+    pub(super) fn sums_path_of(&self, ordinal: Ordinal) -> Option<PathBuf> {
+        let state = self.state.borrow();
+        let compacted = state.segment(ordinal).filter(|segment| segment.is_compacted())?;
+        Some(compacted.name().sums_path(&self.directory))
+    }
+
+    pub(super) fn failed(&self, ordinal: Ordinal, source: io::Error) -> ReadError {
         ReadError::Io { path: self.path_of(ordinal), source }
     }
 
@@ -495,150 +606,5 @@ impl Log {
             remembered.pop_front();
         }
         remembered.push_back((offset, place));
-    }
-}
-
-/// Bytes of a segment, read ahead in order.
-struct Window {
-    log: Rc<Log>,
-    ordinal: Ordinal,
-    file: Arc<File>,
-    /// Where `pieces` begin, in whole blocks.
-    start: u64,
-    pieces: VecDeque<Bytes>,
-    /// Where they end.
-    end: u64,
-    /// Nothing beyond is read.
-    limit: u64,
-}
-
-impl Window {
-    /// The header of the batch that begins at a position; none at the limit.
-    async fn header_at(&mut self, position: u64) -> Result<Option<BatchHeader>, ReadError> {
-        let header_end = position + HEADER_SIZE_BYTES as u64;
-        if self.limit < header_end {
-            return Ok(None);
-        }
-        self.fill_to(header_end).await?;
-        self.header_in(&self.slices(position, header_end), position).map(Some)
-    }
-
-    /// The header that these slices, of a batch at this position, begin with.
-    fn header_in(&self, slices: &[Slice], position: u64) -> Result<BatchHeader, ReadError> {
-        let mut bytes = Vec::with_capacity(HEADER_SIZE_BYTES);
-        for slice in slices {
-            let Slice::Memory(piece) = slice else { unreachable!("a window is in memory") };
-            let left = HEADER_SIZE_BYTES - bytes.len();
-            bytes.extend_from_slice(&piece[..left.min(piece.len())]);
-        }
-        BatchHeader::read(&bytes).map_err(|error| self.damaged(position, error.to_string()))
-    }
-
-    /// The header of the batch with this base offset, which is where it should be: base offset,
-    /// size and leader epoch lie outside of the batch's own checksum.
-    async fn batch_at(
-        &mut self,
-        position: u64,
-        base_offset: Offset,
-    ) -> Result<Option<BatchHeader>, ReadError> {
-        match self.header_at(position).await? {
-            Some(header) => self.check_offset(position, base_offset, header).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn check_offset(
-        &self,
-        position: u64,
-        base_offset: Offset,
-        header: BatchHeader,
-    ) -> Result<BatchHeader, ReadError> {
-        if header.base_offset != base_offset || header.last_offset_delta < 0 {
-            let found = header.base_offset;
-            return Err(self.damaged(position, format!("offset {found} instead of {base_offset}")));
-        }
-        Ok(header)
-    }
-
-    async fn check_epoch(&self, position: u64, header: &BatchHeader) -> Result<(), ReadError> {
-        if self.log.has_its_epoch(header).await {
-            return Ok(());
-        }
-        let epoch = header.leader_epoch;
-        Err(self.damaged(position, format!("leader epoch {epoch}, and the entries have another")))
-    }
-
-    /// Checks the whole batch between two positions.
-    async fn check_crc(&mut self, from: u64, to: u64) -> Result<(), ReadError> {
-        self.fill_to(to).await?;
-        let mut bytes = Vec::new();
-        for slice in self.slices(from, to) {
-            let Slice::Memory(piece) = slice else { unreachable!("a window is in memory") };
-            bytes.extend_from_slice(&piece);
-        }
-        record_batch::check_crc(&bytes).map_err(|error| self.damaged(from, error.to_string()))
-    }
-
-    fn damaged(&self, position: u64, what: String) -> ReadError {
-        ReadError::Damaged { path: self.log.path_of(self.ordinal), position, what }
-    }
-
-    /// Reads on until `to` is here.
-    async fn fill_to(&mut self, to: u64) -> Result<(), ReadError> {
-        while self.end < to {
-            let limit = round_up_to_block(self.limit);
-            let mut reads: VecDeque<(u64, JoinHandle<io::Result<runtime::AlignedBuf>>)> =
-                VecDeque::new();
-            let mut position = self.end;
-            while position < limit && reads.len() < PIECES_COUNT {
-                let left = usize::try_from(limit - position).unwrap_or(usize::MAX);
-                let size_bytes = PIECE_BYTES.min(left);
-                let file = self.file.clone();
-                let read =
-                    runtime::spawn(async move { file.read_up_to(position, size_bytes).await });
-                reads.push_back((position, read));
-                position += size_bytes as u64;
-            }
-            let before = self.end;
-            for (position, read) in reads {
-                let piece = read.await.map_err(|source| self.log.failed(self.ordinal, source))?;
-                // A short piece ends the file; what was read beyond a gap is of no use.
-                if position == self.end {
-                    self.end += piece.len() as u64;
-                    self.pieces.push_back(piece.freeze());
-                }
-            }
-            if self.end == before {
-                return Err(self.damaged(self.end, format!("the file ends before byte {to}")));
-            }
-        }
-        Ok(())
-    }
-
-    fn slices(&self, from: u64, to: u64) -> Vec<Slice> {
-        let mut slices = Vec::new();
-        let mut piece_start = self.start;
-        for piece in &self.pieces {
-            let piece_end = piece_start + piece.len() as u64;
-            let (start, end) = (from.max(piece_start), to.min(piece_end));
-            if start < end {
-                let index = |position: u64| {
-                    usize::try_from(position - piece_start).expect("within the piece")
-                };
-                slices.push(Slice::Memory(piece.slice(index(start)..index(end))));
-            }
-            piece_start = piece_end;
-        }
-        slices
-    }
-
-    /// Gives back the memory of what lies before a position.
-    fn forget_before(&mut self, position: u64) {
-        while let Some(first) = self.pieces.front()
-            && self.start + first.len() as u64 + (BLOCK_SIZE_BYTES as u64) <= position
-        {
-            self.start += first.len() as u64;
-            self.pieces.pop_front();
-        }
     }
 }

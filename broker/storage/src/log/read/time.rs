@@ -12,6 +12,7 @@ use model::{LeaderEpoch, Offset, Timestamp};
 
 use super::{Log, ReadOutcome, ReadRequest, Slice};
 use crate::error::ReadError;
+use crate::log::tail::Ordinal;
 
 /// Read at a time while searching.
 const SEARCH_BYTES: usize = 1 << 20;
@@ -38,11 +39,10 @@ impl Log {
         up_to: Offset,
     ) -> Result<Option<Found>, ReadError> {
         let log_start = self.ends().log_start;
-        let first_segment = self.state.borrow().segments.front().map(|segment| segment.ordinal);
-        let mut next = first_segment;
+        let mut next = self.state.borrow().segments.front().map(|segment| segment.ordinal);
         while let Some(ordinal) = next {
-            next = self.state.borrow().segment(ordinal + 1).map(|segment| segment.ordinal);
-            self.load_index(ordinal).await?;
+            self.load_index_if_there(ordinal).await?;
+            next = self.state.borrow().segment_after(ordinal).map(|segment| segment.ordinal);
             let begin = self.with_index(ordinal, |index| {
                 let (latest, _) = index.max_timestamp?;
                 (timestamp <= latest).then(|| index.offset_before_time(timestamp))
@@ -65,8 +65,8 @@ impl Log {
         let mut latest: Option<(Timestamp, Offset)> = None;
         let mut next = self.state.borrow().segments.front().map(|segment| segment.ordinal);
         while let Some(ordinal) = next {
-            next = self.state.borrow().segment(ordinal + 1).map(|segment| segment.ordinal);
-            self.load_index(ordinal).await?;
+            self.load_index_if_there(ordinal).await?;
+            next = self.state.borrow().segment_after(ordinal).map(|segment| segment.ordinal);
             let of_segment = self.with_index(ordinal, |index| index.max_timestamp);
             if let Some((timestamp, offset)) = of_segment
                 && offset < up_to
@@ -77,6 +77,16 @@ impl Log {
         }
         let Some((timestamp, offset)) = latest else { return Ok(None) };
         self.search(offset, log_start, up_to, timestamp).await
+    }
+
+    /// Makes the index of a segment whole, unless the segment goes meanwhile: what compaction puts in
+    /// its place comes after it.
+    async fn load_index_if_there(self: &Rc<Log>, ordinal: Ordinal) -> Result<(), ReadError> {
+        let loaded = self.load_index(ordinal).await;
+        match self.state.borrow().segment(ordinal) {
+            Some(_) => loaded,
+            None => Ok(()),
+        }
     }
 
     /// Looks into one batch after another, from the one that holds `begin` on.
@@ -102,7 +112,8 @@ impl Log {
                 let (header, batch) = batch
                     .and_then(|(header, batch)| check_crc(batch).map(|()| (header, batch)))
                     .map_err(|error| self.damaged_at(offset, &error.to_string()))?;
-                if offset < header.base_offset || header.next_offset() <= offset {
+                let is_gap = self.is_gap(offset, header.base_offset);
+                if offset < header.base_offset && !is_gap || header.next_offset() <= offset {
                     return Err(self.damaged_at(offset, "it is not there"));
                 }
                 if !self.has_its_epoch(&header).await {
