@@ -45,6 +45,9 @@ pub struct BrokerSpec {
     /// Ours: further arguments of `highwater serve`.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// Ours: lines of its configuration file.
+    #[serde(default)]
+    pub config: String,
     /// Apache Kafka: the heap of its virtual machine.
     pub heap: Option<Size>,
     /// Apache Kafka: further options of its virtual machine.
@@ -82,6 +85,7 @@ impl BrokerSpec {
             program: None,
             cores: None,
             arguments: Vec::new(),
+            config: String::new(),
             heap: None,
             jvm_options: Vec::new(),
             properties: BTreeMap::new(),

@@ -64,6 +64,7 @@ impl Demo {
             groups: vec![group],
             bare: None,
             idle: None,
+            compaction: None,
         };
         Ok(Matrix {
             scenario,

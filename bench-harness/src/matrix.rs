@@ -25,6 +25,7 @@ mod quiet;
 mod saturation;
 mod bare;
 mod idle;
+mod compaction;
 mod results;
 mod comparison;
 mod report;
@@ -33,6 +34,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use loadgen::changelog::ChangelogError;
 use loadgen::in_full;
 use loadgen::live::Live;
 use loadgen::profile::ProfileError;
@@ -50,6 +52,7 @@ use crate::units::{Rate, file_name};
 
 pub use bare::BareNumbers;
 pub use cell::{Cell, CellLoad};
+pub use compaction::CompactionUse;
 pub use comparison::{Comparison, Finding, Metric};
 pub use contenders::BrokerFacts;
 pub use events::Happened;
@@ -108,6 +111,8 @@ pub enum MatrixError {
     Profile(#[from] ProfileError),
     #[error("{what} did not come to an end")]
     Run { what: &'static str, source: Box<RunError> },
+    #[error("{what} did not come to an end")]
+    Changelog { what: &'static str, source: Box<ChangelogError> },
     #[error("{broker} took nothing, so that there is nothing of which a peak could be a share")]
     NothingTaken { broker: String },
     #[error("cannot write {path}")]
@@ -163,6 +168,7 @@ impl Matrix {
             self.run_layout(&bench, layout, &turns, deadline, say)?;
             if is_first {
                 self.measure_idle(&bench, say);
+                self.measure_compaction(&bench, deadline, say);
             }
         }
         Ok(store)
@@ -363,6 +369,38 @@ impl Matrix {
         }
     }
 
+    fn measure_compaction(
+        &self,
+        bench: &Bench<'_>,
+        deadline: Option<Instant>,
+        say: &mut dyn FnMut(&str),
+    ) {
+        let Some(compaction) = &self.scenario.compaction else { return };
+        for repetition in 0..self.scenario.repetitions {
+            for spec in &self.scenario.brokers {
+                let file = compaction_file(&spec.name, repetition);
+                let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+                if bench.store.has(&file) || is_late {
+                    continue;
+                }
+                let (updates, keys) = (compaction.updates, compaction.keys);
+                say(&format!("{}, {updates} updates of {keys} keys, compacted", spec.name));
+                let measured = compaction::measure(bench, spec, compaction, repetition);
+                if let Ok(numbers) = &measured {
+                    say(&format!(
+                        "{}: {:.2} s, {:.2} s of processor time",
+                        spec.name,
+                        numbers.took_s,
+                        numbers.used.cpu_ns as f64 / 1e9
+                    ));
+                }
+                let kept = measured.map_err(|error| in_full(&error));
+                // Likewise.
+                let _ = bench.store.put(&file, &kept);
+            }
+        }
+    }
+
     fn measure_idle(&self, bench: &Bench<'_>, say: &mut dyn FnMut(&str)) {
         let Some(idle) = self.scenario.idle else { return };
         for spec in &self.scenario.brokers {
@@ -376,6 +414,11 @@ impl Matrix {
             let _ = bench.store.put(&file, &kept);
         }
     }
+}
+
+/// The file of one compaction.
+fn compaction_file(name: &str, repetition: u32) -> String {
+    format!("compaction-{}-{}.json", file_name(name), repetition + 1)
 }
 
 fn placement_file(layout: Layout) -> String {

@@ -33,6 +33,7 @@ pub struct Scenario {
     pub groups: Vec<Group>,
     pub bare: Option<Bare>,
     pub idle: Option<Idle>,
+    pub compaction: Option<Compaction>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +64,24 @@ pub struct Idle {
     /// From the topic's creation to the measurement.
     pub settle: Span,
     pub duration: Span,
+}
+
+/// A changelog of one partition that is compacted when all of it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Compaction {
+    pub updates: u64,
+    /// Each update is of one of them, by chance.
+    pub keys: u32,
+    /// Of each update's value.
+    pub value_size: Size,
+    /// Of the batches that it is written in.
+    pub batch_size: Size,
+    pub segment_size: Size,
+    /// From the last update to the compaction.
+    pub settle: Span,
+    /// How long it may take.
+    pub limit: Span,
 }
 
 /// Why there is no scenario.
@@ -136,7 +155,7 @@ impl Scenario {
             return Err(ScenarioError::Group { name: self.name, group: wanted.clone(), what });
         }
         self.groups.retain(|group| names.contains(&group.name));
-        (self.bare, self.idle) = (None, None);
+        (self.bare, self.idle, self.compaction) = (None, None, None);
         Ok(self)
     }
 

@@ -41,5 +41,6 @@ pub mod run;
 pub mod sink;
 pub mod calibrate;
 pub mod saturation;
+pub mod changelog;
 pub mod table;
 pub mod folder;

@@ -293,7 +293,7 @@ pub fn ping(
 }
 
 /// Does something with a cluster, on a runtime of its own.
-fn on_cluster<T: 'static>(
+pub(crate) fn on_cluster<T: 'static>(
     hosts: Vec<Host>,
     body: impl AsyncFnOnce(Cluster) -> Result<T, ClusterError> + 'static,
 ) -> Result<T, RunError> {

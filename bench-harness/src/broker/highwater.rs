@@ -59,6 +59,11 @@ pub(super) fn prepare(
     if let Some(cores) = spec.cores {
         arguments.extend([OsString::from("--cores"), cores.to_string().into()]);
     }
+    if !spec.config.is_empty() {
+        let file = directory.join("highwater.toml");
+        std::fs::write(&file, &spec.config).map_err(super::prepare_error(&file))?;
+        arguments.extend([OsString::from("--config"), file.into()]);
+    }
     arguments.extend(spec.arguments.iter().map(OsString::from));
     // Paths and ports say nothing about the broker.
     let mut shown = vec!["highwater serve".to_owned()];
@@ -73,10 +78,12 @@ pub(super) fn prepare(
         working_directory: directory.clone(),
         log: directory.join("log"),
     };
-    let settings = vec![
+    let mut settings = vec![
         ("command".to_owned(), shown.join(" ")),
         ("processors".to_owned(), format!("{processors:?}")),
     ];
+    let lines = spec.config.lines().map(str::trim).filter(|line| !line.is_empty());
+    settings.extend(lines.map(|line| ("highwater.toml".to_owned(), line.to_owned())));
     let ready = Ready::Line;
     Ok(Prepared { start, ready, directory, address, metrics: Some(metrics), settings })
 }

@@ -12,12 +12,13 @@ use tuning::Facts;
 
 use super::bare::BareNumbers;
 use super::cell::Cell;
+use super::compaction::CompactionUse;
 use super::contenders::BrokerFacts;
 use super::idle::IdleUse;
 use super::plan::turns;
 use super::run::{Run, Trace};
 use super::store::{Store, StoreError};
-use super::{Origin, broker_file, placement_file};
+use super::{Origin, broker_file, compaction_file, placement_file};
 use crate::placement::Placement;
 use crate::scenario::{Layout, Scenario, ScenarioError};
 use crate::units::file_name;
@@ -53,6 +54,8 @@ pub struct BrokerResults {
     pub facts: Vec<(Layout, BrokerFacts)>,
     pub bare: Vec<BareNumbers>,
     pub idle: Option<IdleUse>,
+    #[serde(default)]
+    pub compactions: Vec<CompactionUse>,
     /// What went wrong outside of any cell.
     pub errors: Vec<String>,
 }
@@ -167,6 +170,14 @@ fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResult
             Some(Ok(numbers)) => results.bare.push(numbers),
             Some(Err(error)) => results.errors.push(format!("bare append: {error}")),
             None => results.errors.push(format!("bare append {}: not run", repetition + 1)),
+        }
+    }
+    for repetition in 0..scenario.compaction.map_or(0, |_| scenario.repetitions) {
+        let file = compaction_file(name, repetition);
+        match store.get::<Result<CompactionUse, String>>(&file)? {
+            Some(Ok(numbers)) => results.compactions.push(numbers),
+            Some(Err(error)) => results.errors.push(format!("compaction: {error}")),
+            None => results.errors.push(format!("compaction {}: not run", repetition + 1)),
         }
     }
     if scenario.idle.is_some() {

@@ -96,6 +96,8 @@ fn a_refusal_names_the_value_the_limit_and_the_fix() {
     );
     let idle = format!("{HEAD}{BROKER}[idle]\npartitions = 1\nsettle = '5'\nduration = '1s'");
     assert!(parse(&idle).unwrap_err().contains("`5` is not a duration such as 500ms, 20s or 2m"));
+    let compaction = format!("{HEAD}{BROKER}[compaction]\nupdates = 1");
+    assert!(parse(&compaction).unwrap_err().contains("missing field `keys`"));
     assert!(parse(&format!("{HEAD}{BROKER}[bear]")).unwrap_err().contains("unknown field `bear`"));
 }
 

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use loadgen::ledger::Counts;
 
 use super::super::bare::{BareNumbers, p50};
+use super::super::compaction::CompactionUse;
 use super::super::results::{BrokerResults, Results};
 use super::seconds_text;
 use crate::report::{Cell, Document, Table, common};
+use crate::statistics::Ratio;
 use crate::units::{
     bytes_text, grouped, median_min_max, percent_text, three_digits, time_text, whole,
 };
@@ -15,6 +17,7 @@ use crate::units::{
 pub(super) fn put(document: &mut Document, results: &Results) {
     put_bare(document, results);
     put_idle(document, results);
+    put_compactions(document, results);
     put_books(document, results);
     put_errors(document, results);
     put_settings(document, results);
@@ -120,6 +123,107 @@ fn put_idle(document: &mut Document, results: &Results) {
                 memory is what is resident. Nothing is produced or consumed, and no client is \
                 connected.";
     document.table(table(&head, rows, note));
+}
+
+fn put_compactions(document: &mut Document, results: &Results) {
+    let brokers = results.brokers.iter().filter(|broker| !broker.compactions.is_empty());
+    let rows: Vec<Vec<Cell>> = brokers.map(compactions_row).collect();
+    if rows.is_empty() {
+        return;
+    }
+    document.heading("Compaction of a changelog");
+    let compaction = results.scenario.compaction.as_ref();
+    if let Some(compaction) = compaction {
+        document.text(format!(
+            "{} updates of {} keys, each update of one of them by chance, values of {} in batches of \
+             {}, segments of {}. The topic is filled with cleanup.policy=delete; then it is changed \
+             to compact, and it is over when the log has become smaller for the last time. \
+             Afterwards everything is read: the last record of every key was there each time.",
+            grouped(compaction.updates),
+            grouped(compaction.keys.into()),
+            compaction.value_size,
+            compaction.batch_size,
+            compaction.segment_size,
+        ));
+    }
+    let head = [
+        "broker",
+        "times",
+        "log before",
+        "log after",
+        "took",
+        "processor time",
+        "per GB before",
+        "memory at most",
+        "more than before",
+        "disk read",
+        "disk written",
+        "records left",
+    ];
+    let note = "Medians, with the least and the most. Memory is what is resident. The segment that \
+                takes the appends is not compacted by either. Disk bytes are the whole device's.";
+    document.table(table(&head, rows, note));
+    put_compaction_ratios(document, results);
+}
+
+fn compactions_row(broker: &BrokerResults) -> Vec<Cell> {
+    let all = &broker.compactions;
+    let of = |read: fn(&CompactionUse) -> f64, text: fn(f64) -> String| {
+        let numbers: Vec<f64> = all.iter().map(read).collect();
+        let (median, min, max) = median_min_max(&numbers).expect("there is one");
+        format!("{} ({} – {})", text(median), text(min), text(max))
+    };
+    let cells = [
+        broker.name.clone(),
+        all.len().to_string(),
+        of(|it| it.bytes_before as f64, bytes_text),
+        of(|it| it.bytes_after as f64, bytes_text),
+        of(|it| it.took_s, seconds_text),
+        of(|it| it.used.cpu_ns as f64 / 1e9, seconds_text),
+        of(CompactionUse::cpu_s_per_gb, seconds_text),
+        of(|it| it.used.resident_bytes_max as f64, bytes_text),
+        of(
+            |it| it.used.resident_bytes_max.saturating_sub(it.resident_bytes_before) as f64,
+            bytes_text,
+        ),
+        of(|it| it.used.disk_read_bytes as f64, bytes_text),
+        of(|it| it.used.disk_written_bytes as f64, bytes_text),
+        of(|it| it.records_left as f64, |it| grouped(whole(it))),
+    ];
+    cells.into_iter().map(Cell::from).collect()
+}
+
+/// Of the first broker to each of the others, by repetitions.
+fn put_compaction_ratios(document: &mut Document, results: &Results) {
+    let Some((first, others)) = results.brokers.split_first() else { return };
+    for other in others {
+        let ratio = |read: fn(&CompactionUse) -> f64| {
+            let pairs: Vec<(f64, f64)> = first
+                .compactions
+                .iter()
+                .zip(&other.compactions)
+                .map(|(one, other)| (read(other), read(one)))
+                .collect();
+            let ratio = Ratio::of_pairs(&pairs);
+            ratio.map_or("–".to_owned(), |ratio| match ratio.interval {
+                Some((low, high)) => format!(
+                    "{} ({} – {})",
+                    three_digits(ratio.value),
+                    three_digits(low),
+                    three_digits(high)
+                ),
+                None => three_digits(ratio.value),
+            })
+        };
+        document.text(format!(
+            "{} over {}: time {}, processor time {}, memory at most {}.",
+            other.name,
+            first.name,
+            ratio(|it| it.took_s),
+            ratio(|it| it.used.cpu_ns as f64),
+            ratio(|it| it.used.resident_bytes_max as f64),
+        ));
+    }
 }
 
 fn put_books(document: &mut Document, results: &Results) {
