@@ -244,7 +244,7 @@ fn store_options(config: &Config, cores_count: u16, boot_id: [u8; 16]) -> StoreO
         applied_interval: APPLIED_INTERVAL,
         tail_bytes_max: config.memory.tail_bytes,
         compaction_bytes_max: config.memory.compaction_bytes,
-        background_bytes_per_second: config.compaction_bytes_per_second,
+        background_bytes_per_second: config.upkeep.compaction_bytes_per_second,
     }
 }
 
@@ -279,6 +279,7 @@ async fn run_core<Asked: Future<Output = io::Result<&'static str>>>(
     runtime::spawn(core.clone().expire_producers());
     runtime::spawn(core.owner().clone().run_retention());
     runtime::spawn(core.owner().clone().run_compaction());
+    runtime::spawn(core.owner().clone().run_scrubs());
     let mut outcome = Ok(());
     if let Some((until, on_ready)) = leading {
         outcome = lead(&core, mesh, &plan, image).await;

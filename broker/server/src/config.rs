@@ -14,7 +14,10 @@ use std::time::Duration;
 use coordinator::BrokerConfigs;
 use model::BrokerId;
 
-use raw::{RawConfig, RawConnections, RawFetchSessions, RawMemory, RawRetention, Spanned};
+use raw::{
+    RawCompaction, RawConfig, RawConnections, RawFetchSessions, RawMemory, RawRetention, RawScrub,
+    Spanned,
+};
 
 /// Everything that the broker is told, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,9 +40,7 @@ pub struct Config {
     pub journal: JournalConfig,
     /// How long a producer is remembered that does not write.
     pub producer_expiration: Duration,
-    pub upkeep: UpkeepIntervals,
-    /// What the compaction of one core may read and write in a second; none for any number.
-    pub compaction_bytes_per_second: Option<u64>,
+    pub upkeep: Upkeep,
     /// What topics have that say nothing themselves.
     pub topic_configs: BrokerConfigs,
 }
@@ -97,13 +98,19 @@ pub struct MemoryLimits {
     pub compaction_bytes: usize,
 }
 
-/// Between two looks.
+/// How often, and how fast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UpkeepIntervals {
+pub struct Upkeep {
     /// For records that are too old or too many.
     pub retention: Duration,
     /// For logs to compact.
     pub compaction: Duration,
+    /// What the compaction of one core may read and write; none for any number.
+    pub compaction_bytes_per_second: Option<u64>,
+    /// At everything that is on the disk.
+    pub scrub: Duration,
+    /// What each core reads for that.
+    pub scrub_bytes_per_second: u64,
 }
 
 /// The journal of one core.
@@ -260,6 +267,7 @@ impl Config {
             producers,
             retention,
             compaction,
+            scrub,
             topic_configs: of_topics,
         } = raw;
         let listen = address(&source, "--listen", &overrides.listen, "listen", broker.listen)?
@@ -334,27 +342,32 @@ impl Config {
                 86_400_000,
                 1000..=i64::MAX / 2,
             )?,
-            upkeep: upkeep_intervals(&source, retention, compaction.check_interval_ms)?,
-            compaction_bytes_per_second: compaction
-                .bytes_per_second
-                .map(|value| source.number("bytes-per-second", Some(value), MIB, MIB..=1 << 40))
-                .transpose()?
-                .map(i64::unsigned_abs),
+            upkeep: upkeep(&source, retention, compaction, scrub)?,
             topic_configs: topic_configs(&source, of_topics)?,
         })
     }
 }
 
-fn upkeep_intervals(
+fn upkeep(
     source: &Source<'_>,
     retention: RawRetention,
-    compaction_ms: Option<Spanned<i64>>,
-) -> Result<UpkeepIntervals, ConfigError> {
+    compaction: RawCompaction,
+    scrub: RawScrub,
+) -> Result<Upkeep, ConfigError> {
     let interval =
         |value, default| source.millis("check-interval-ms", value, default, 100..=86_400_000);
-    Ok(UpkeepIntervals {
+    Ok(Upkeep {
         retention: interval(retention.check_interval_ms, 300_000)?,
-        compaction: interval(compaction_ms, 15_000)?,
+        compaction: interval(compaction.check_interval_ms, 15_000)?,
+        compaction_bytes_per_second: compaction
+            .bytes_per_second
+            .map(|value| source.number("bytes-per-second", Some(value), MIB, MIB..=1 << 40))
+            .transpose()?
+            .map(i64::unsigned_abs),
+        scrub: source.millis("interval-ms", scrub.interval_ms, 604_800_000, 100..=i64::MAX / 2)?,
+        scrub_bytes_per_second: source
+            .number("bytes-per-second", scrub.bytes_per_second, 8 * MIB, 4096..=1 << 40)?
+            .unsigned_abs(),
     })
 }
 

@@ -17,7 +17,7 @@ use crate::call::{
     AckWait, AppendCall, AppendOutcome, CoreAnswer, EpochQuery, FoundOffset, OffsetPlace,
     OffsetQuery, PartitionRead, PartitionSpec, ReadCall, ReadResult, WatchCall, WatchId,
 };
-use crate::config::UpkeepIntervals;
+use crate::config::Upkeep;
 use crate::failure::Failure;
 use crate::image::ClusterImage;
 
@@ -28,7 +28,7 @@ pub(crate) struct Owner {
     node: NodeId,
     store: Rc<Store>,
     batch_bytes_max: usize,
-    upkeep: UpkeepIntervals,
+    upkeep: Upkeep,
     settling: upkeep::Settling,
     replicas: RefCell<BTreeMap<TopicPartition, Rc<Replica>>>,
     watches: RefCell<BTreeMap<WatchId, Vec<JoinHandle<()>>>>,
@@ -41,7 +41,7 @@ impl Owner {
         broker: BrokerId,
         store: Rc<Store>,
         batch_bytes_max: usize,
-        upkeep: UpkeepIntervals,
+        upkeep: Upkeep,
     ) -> Rc<Owner> {
         Rc::new(Owner {
             node: NodeId { broker, incarnation: INCARNATION },

@@ -19,6 +19,7 @@ mod read;
 mod records;
 mod recovered;
 mod retention;
+mod scrub;
 pub(crate) mod segment;
 mod tail;
 mod write;

@@ -80,6 +80,12 @@ pub struct Metrics {
     pub read_bytes: Counter,
     /// Segments that have left their logs and the disk.
     pub segments_removed: Counter,
+    /// Bytes of segments and entries that were read only to see whether they are as they were written.
+    pub scrubbed_bytes: Counter,
+    /// Times that everything was looked at.
+    pub scrubs: Counter,
+    /// Files that were found damaged, each time.
+    pub scrub_findings: Counter,
     /// Compactions of a log that have come to their end.
     pub compactions: Counter,
     /// Bytes of segments that they have read, without the search for keys.

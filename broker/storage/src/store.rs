@@ -14,7 +14,7 @@ use runtime::sync::budget::Budget;
 use runtime::{AlignedBuf, JoinHandle};
 
 use crate::Durability;
-use crate::error::{AppendError, JournalStopped, StartError, is_disk_full};
+use crate::error::{AppendError, JournalStopped, ReadError, StartError, is_disk_full};
 use crate::format::frame::Vote;
 use crate::journal::Journal;
 use crate::journal::recovery::{RETIRED, RecoveredJournal, remove_dir_and_files};
@@ -22,7 +22,7 @@ use crate::journal::ring::create_file;
 use crate::log::{Log, LogOptions, OpenLog, RecoveredLog};
 use crate::metrics::Metrics;
 use crate::options::StoreOptions;
-use crate::shared::Shared;
+use crate::shared::{Pace, Shared};
 
 pub use orphans::set_orphans_aside;
 
@@ -239,6 +239,25 @@ impl Store {
         // that are only in the relaxed one.
         self.push_base(log);
         Ok(())
+    }
+
+    /// Reads everything that is flushed for good, at most so much in a second, and tells what is not as
+    /// it was written (a scrub). Whoever reads it is told as well.
+    pub async fn scrub(
+        &self,
+        bytes_per_second: u64,
+        mut found: impl FnMut(TopicPartition, &ReadError),
+    ) {
+        let metrics = self.shared.metrics.clone();
+        let mut pace = Pace::new(Some(bytes_per_second));
+        for log in self.logs() {
+            let mut note = |log: &Rc<Log>, error: ReadError| {
+                metrics.scrub_findings.add(1);
+                found(log.partition(), &error);
+            };
+            log.scrub(&mut pace, &mut note).await;
+        }
+        metrics.scrubs.add(1);
     }
 
     /// Leaves everything flushed and marked so, for a quick start. Appends must have ended.

@@ -18,6 +18,7 @@ pub(super) struct RawConfig {
     pub(super) producers: RawProducers,
     pub(super) retention: RawRetention,
     pub(super) compaction: RawCompaction,
+    pub(super) scrub: RawScrub,
     #[serde(rename = "topic-configs")]
     pub(super) topic_configs: BTreeMap<String, Spanned<toml::Value>>,
 }
@@ -98,5 +99,12 @@ pub(super) struct RawRetention {
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub(super) struct RawCompaction {
     pub(super) check_interval_ms: Option<Spanned<i64>>,
+    pub(super) bytes_per_second: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct RawScrub {
+    pub(super) interval_ms: Option<Spanned<i64>>,
     pub(super) bytes_per_second: Option<Spanned<i64>>,
 }

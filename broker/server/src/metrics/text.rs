@@ -92,6 +92,18 @@ const OF_CORES: &[OfCore] = &[
         "Segments that have left their logs and the disk.",
         |core| core.segments_removed.to_string(),
     ),
+    ("scrubs_total", "counter", "Times that everything on the disk was looked at.", |core| {
+        core.scrubs.to_string()
+    }),
+    ("scrub_read_bytes_total", "counter", "Bytes that were read for that.", |core| {
+        core.scrubbed_bytes.to_string()
+    }),
+    (
+        "scrub_findings_total",
+        "counter",
+        "Files that were then not as they were written, each time.",
+        |core| core.scrub_findings.to_string(),
+    ),
     ("compactions_total", "counter", "Logs that were compacted.", |core| {
         core.compactions.to_string()
     }),

@@ -9,11 +9,15 @@ use std::time::Duration;
 use model::{Offset, Timestamp, TopicPartition};
 use replication::{Enforced, Replica};
 use runtime::{Instant, Reply};
-use storage::{CompactionError, CompactionReport, Dirtiness};
+use storage::{CompactionError, CompactionReport, Dirtiness, ReadError};
 
 use super::{Owner, durability_of};
 use crate::call::{CoreAnswer, PartitionSpec};
+use crate::config::Upkeep;
 use crate::failure::Failure;
+
+/// Brokers that are started often are scrubbed as well.
+const SCRUB_FIRST_AFTER_MAX: Duration = Duration::from_secs(3600);
 
 /// How often partitions are looked at whose settings have just changed.
 const SETTLE_EVERY: Duration = Duration::from_secs(1);
@@ -145,6 +149,24 @@ impl Owner {
                     }
                 }
             }
+        }
+    }
+
+    /// Reads everything that is on the disk for good, now and then and slowly, to find what has rotted.
+    pub(crate) async fn run_scrubs(self: Rc<Self>) {
+        let Upkeep { scrub: interval, scrub_bytes_per_second, .. } = self.upkeep;
+        runtime::sleep(interval.min(SCRUB_FIRST_AFTER_MAX)).await;
+        loop {
+            let begun = runtime::now();
+            let mut findings_count = 0;
+            let tell = |partition: TopicPartition, error: &ReadError| {
+                findings_count += 1;
+                tracing::error!(%partition, %error, "a file is not as it was written");
+            };
+            self.store().scrub(scrub_bytes_per_second, tell).await;
+            let seconds = runtime::now().since(begun).as_secs();
+            tracing::info!(findings_count, seconds, "everything on the disk was looked at");
+            runtime::sleep(interval).await;
         }
     }
 

@@ -92,7 +92,7 @@ fn compacted(name: &'static str, policy: &'static str) -> wire::create_topics::C
 }
 
 #[test]
-fn c1_a_record_without_a_key_is_refused_by_its_number() {
+fn l1_a_record_without_a_key_is_refused_by_its_number() {
     let directory = Directory::new();
     let broker = Broker::start(&directory.data(), &["--cores", "2"]);
     let mut client = broker.connect();
@@ -109,7 +109,7 @@ fn c1_a_record_without_a_key_is_refused_by_its_number() {
 }
 
 #[test]
-fn c2_the_last_record_of_each_key_stays_through_compactions_and_restarts() {
+fn l2_the_last_record_of_each_key_stays_through_compactions_and_restarts() {
     let directory = Directory::new();
     let metrics = crate::support::free_address();
     let broker = start(&directory, &metrics);
@@ -160,7 +160,7 @@ fn c2_the_last_record_of_each_key_stays_through_compactions_and_restarts() {
 }
 
 #[test]
-fn c3_records_are_deleted_only_where_the_policy_says_so() {
+fn l3_records_are_deleted_only_where_the_policy_says_so() {
     let directory = Directory::new();
     let broker = Broker::start(&directory.data(), &["--cores", "2"]);
     let mut client = broker.connect();
@@ -180,7 +180,7 @@ fn c3_records_are_deleted_only_where_the_policy_says_so() {
 }
 
 #[test]
-fn c4_a_policy_changes_while_the_topic_is_used() {
+fn l4_a_policy_changes_while_the_topic_is_used() {
     let directory = Directory::new();
     let metrics = crate::support::free_address();
     let broker = start(&directory, &metrics);
@@ -200,4 +200,33 @@ fn c4_a_policy_changes_while_the_topic_is_used() {
         let query = crate::list_offsets::query("t", -2);
         client.call(7, &query).topics.remove(0).partitions.remove(0).offset.0 == 30
     });
+}
+
+#[test]
+fn l6_what_has_rotted_is_found_and_told() {
+    let directory = Directory::new();
+    let metrics = crate::support::free_address();
+    let config = directory.0.join("broker.toml");
+    let text = "[journal]\ncheckpoint-interval-ms = 100\n[scrub]\ninterval-ms = 200\n";
+    std::fs::write(&config, text).unwrap();
+    let arguments =
+        ["--cores", "2", "--config", config.to_str().unwrap(), "--metrics", metrics.as_str()];
+    let broker = Broker::start(&directory.data(), &arguments);
+    let mut client = broker.connect();
+    client.call(7, &create(vec![compacted("t", "delete")]));
+    for number in 0..20 {
+        append(&mut client, "t", "a", Some(&large(number)));
+    }
+    let count = |name: &str| {
+        let text = get(&metrics, "/metrics");
+        (0..2).map(|core| metric(&text, name, &format!("core=\"{core}\""))).sum::<f64>()
+    };
+    wait_until("enough was looked at", || 100_000.0 < count("highwater_scrub_read_bytes_total"));
+    assert_eq!(count("highwater_scrub_findings_total"), 0.0);
+    let topic = crate::fetch::id_of(&mut client, "t").to_hex();
+    let segment = directory.data().join(format!("topics/{topic}/0/00000000000000000000.log"));
+    let file = std::fs::OpenOptions::new().write(true).open(&segment).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"rot", 5000).unwrap();
+    file.sync_all().unwrap();
+    wait_until("it is found", || 0.0 < count("highwater_scrub_findings_total"));
 }

@@ -293,13 +293,7 @@ impl Log {
                 at = (header.next_offset(), at.1 + header.size_bytes() as u64);
                 window.forget_before(at.1);
             }
-            let may_have_gaps = 0 < source.name.generation;
-            let is_end = at.0 == source.end || may_have_gaps && at.0 < source.end;
-            if at.1 != source.size_bytes || !is_end {
-                let Source { end, size_bytes, .. } = source;
-                let what = format!("offset {} instead of {end} after {size_bytes} bytes", at.0);
-                return Err(window.damaged(at.1, what).into());
-            }
+            window.check_end(at, source.end)?;
             report.bytes_read += source.size_bytes;
             report.segments_read += 1;
         }

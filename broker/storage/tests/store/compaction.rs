@@ -257,7 +257,7 @@ async fn live(options: StoreOptions, seed: u64, mut model: Model) -> Model {
     let mut now = 100_000 * (seed & 0xff).cast_signed();
     for _ in 0..90 {
         now += rng.below(300).cast_signed();
-        match rng.below(12) {
+        match rng.below(13) {
             0..=6 => append_some(&log, &mut model, &mut rng).await,
             7 => log.roll(),
             8 => store.checkpoint().await.unwrap(),
@@ -276,6 +276,7 @@ async fn live(options: StoreOptions, seed: u64, mut model: Model) -> Model {
                     check_all(&log, &model, &mut rng).await;
                 }
             }
+            11 => store.scrub(u64::MAX, |_, error| panic!("{error}")).await,
             _ => {
                 let from = Offset(model.log_start.max(log.ends().log_start.0));
                 model.check(&read_all(&log, from, 3000).await);

@@ -16,4 +16,5 @@ mod ghost;
 mod moves;
 mod names;
 mod script;
+mod scrubs;
 mod support;

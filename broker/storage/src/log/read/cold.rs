@@ -522,6 +522,7 @@ impl Log {
         let options = OpenOptions::READ.direct(self.shared.options.is_direct).background();
         let file = self.open_segment(ordinal, options).await?;
         let size_bytes = file.size_bytes().await.map_err(|source| self.failed(ordinal, source))?;
+        self.check_size(ordinal, size_bytes)?;
         Ok(self.window_over(ordinal, file, 0, size_bytes).unhurried())
     }
 

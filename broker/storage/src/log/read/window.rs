@@ -178,6 +178,22 @@ impl Window {
         ReadError::Damaged { path: self.log.path_of(self.ordinal), position, what }
     }
 
+    /// Whether a walk over a whole sealed segment has ended where the file does, and where the log
+    /// goes on.
+    pub(in crate::log) fn check_end(
+        &self,
+        (offset, position): (Offset, u64),
+        end: Offset,
+    ) -> Result<(), ReadError> {
+        let is_end = offset == end || self.gap_end.is_some() && offset < end;
+        if position == self.limit && is_end {
+            return Ok(());
+        }
+        let size_bytes = self.limit;
+        let what = format!("offset {offset} instead of {end} at the end of {size_bytes} bytes");
+        Err(self.damaged(position, what))
+    }
+
     /// Reads on until `to` is here.
     pub(in crate::log) async fn fill_to(&mut self, to: u64) -> Result<(), ReadError> {
         while self.end < to {
