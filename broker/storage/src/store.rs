@@ -45,6 +45,8 @@ pub struct Store {
     /// Logs that are about to live here.
     adopting_count: Cell<usize>,
     tasks: RefCell<Vec<JoinHandle<()>>>,
+    /// The last checkpoint has left files below a log start to the next one.
+    leaves_files: Cell<bool>,
     /// The journal is damaged: nothing is written to it.
     is_read_only: Cell<bool>,
 }
@@ -78,6 +80,7 @@ impl Store {
             switching: Budget::new(1),
             adopting_count: Cell::new(0),
             tasks: RefCell::new(Vec::new()),
+            leaves_files: Cell::new(false),
             is_read_only: Cell::new(is_read_only),
         });
         for recovered in logs {

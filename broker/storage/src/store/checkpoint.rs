@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use runtime::AlignedBuf;
+use runtime::sync::budget::Share;
 
 use super::Store;
 use crate::error::JournalStopped;
@@ -24,7 +25,7 @@ impl Store {
         loop {
             let wanted = self.shared.journal.wants_checkpoint();
             let is_due = runtime::timeout(interval, wanted).await.is_err();
-            if is_due && !self.shared.journal.has_commits_to_replay() {
+            if is_due && !self.needs_checkpoint() {
                 continue;
             }
             if self.checkpoint().await.is_err() {
@@ -33,10 +34,30 @@ impl Store {
         }
     }
 
+    /// A checkpoint at once, if anything was written since the last one: what a moved log start leaves
+    /// behind has gone from the disk once this returns.
+    pub async fn checkpoint_if_written(&self) -> Result<(), JournalStopped> {
+        // One that is under way may have the log start, and not have removed anything yet.
+        let turn = self.checkpointing.take(1).await;
+        match self.needs_checkpoint() {
+            true => self.checkpoint_in_turn(turn).await,
+            false => Ok(()),
+        }
+    }
+
+    fn needs_checkpoint(&self) -> bool {
+        let has_more = self.shared.journal.has_commits_to_replay() || self.leaves_files.get();
+        has_more && !self.is_read_only()
+    }
+
     /// Flushes what is committed to segments, writes the restart point of every log into the
     /// durable stream, and frees the journal before it.
     pub async fn checkpoint(&self) -> Result<(), JournalStopped> {
-        let _turn = self.checkpointing.take(1).await;
+        let turn = self.checkpointing.take(1).await;
+        self.checkpoint_in_turn(turn).await
+    }
+
+    async fn checkpoint_in_turn(&self, _turn: Share) -> Result<(), JournalStopped> {
         let since = runtime::now();
         let journal = &self.shared.journal;
         journal.check()?;
@@ -82,7 +103,12 @@ impl Store {
         journal.advance_replay().await?;
         self.shared.announce();
         // 4.7: only now nothing on the medium needs what is removed here.
+        self.leaves_files.set(false);
         for (log, log_start, base_segment) in logs {
+            // A start that was only appended when the carry was gathered, and is committed with it.
+            if log_start < log.ends().log_start {
+                self.leaves_files.set(true);
+            }
             log.forget_entries_in_base();
             log.note_base_on_medium(base_segment);
             let removed = async {
