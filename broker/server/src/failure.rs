@@ -111,6 +111,12 @@ impl From<AppendRefused> for Failure {
                 | SequenceError::Early { .. },
             ) => ErrorCode::OutOfOrderSequenceNumber,
             AppendRefused::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            AppendRefused::Log(AppendError::DiskFull { .. }) => {
+                let advice = "free some space by a shorter retention, DeleteRecords or the deletion \
+                              of topics, or give the broker more (disk.refuse-below-bytes)";
+                let text = format_args!("{refused}; {advice}");
+                return Failure::new(ErrorCode::KafkaStorageError, text);
+            }
             AppendRefused::Log(
                 AppendError::Stopped(_)
                 | AppendError::NoSpace { .. }

@@ -65,6 +65,19 @@ pub enum AppendError {
         #[source]
         source: Rc<io::Error>,
     },
+    /// Less of the disk is free than its owner lets batches have.
+    #[error(
+        "{free_bytes} bytes of the disk are free, and batches are refused below {limit_bytes}: \
+         {partition} takes none until there is more"
+    )]
+    DiskFull {
+        /// The partition.
+        partition: TopicPartition,
+        /// When the disk was looked at last.
+        free_bytes: u64,
+        /// Below this, batches are refused.
+        limit_bytes: u64,
+    },
     /// So much is appended and not committed that more would not fit into a checkpoint.
     #[error("{uncommitted_bytes} bytes wait to be committed, at most {limit_bytes} may")]
     Uncommitted {

@@ -17,6 +17,7 @@ mod journal;
 mod log;
 mod metrics;
 mod options;
+mod room;
 mod shared;
 mod store;
 
@@ -37,6 +38,7 @@ pub use log::{
 };
 pub use metrics::{Counter, Durations, Metrics, StreamMetrics};
 pub use options::{FlushMethod, StoreOptions};
+pub use room::Room;
 pub use store::{Store, set_orphans_aside};
 
 /// What an acknowledgement means for the record's survival on this broker.

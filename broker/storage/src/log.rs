@@ -227,6 +227,7 @@ pub struct Log {
     writing: Budget,
     remembered: RefCell<read::Remembered>,
     proven_epochs: RefCell<read::ProvenEpochs>,
+    uses_last_room: Cell<bool>,
 }
 
 impl Log {
@@ -248,6 +249,12 @@ impl Log {
     /// Changes the options from the next append on.
     pub fn set_options(&self, options: LogOptions) {
         self.options.set(options);
+    }
+
+    /// Batches of this log are admitted as long as there is any room, and more of it is reserved ahead
+    /// than others have: what people do to free space is written here.
+    pub fn use_last_room(&self) {
+        self.uses_last_room.set(true);
     }
 
     /// How far the log has come.

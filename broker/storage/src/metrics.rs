@@ -94,6 +94,8 @@ pub struct Metrics {
     pub compaction_written_bytes: Counter,
     /// Records that were left out.
     pub compaction_removed_records: Counter,
+    /// Batches refused because the disk is full, or nearly so.
+    pub refused_disk_full: Counter,
 }
 
 impl Metrics {

@@ -16,6 +16,7 @@ use crate::journal::Journal;
 use crate::log::Log;
 use crate::metrics::Metrics;
 use crate::options::StoreOptions;
+use crate::room::Room;
 
 /// Bytes of one core that may be read from segments at a time.
 const COLD_READ_BYTES_MAX: usize = 16 << 20;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     late_bytes: Cell<usize>,
     /// No appends until the carry of a checkpoint has been gathered.
     is_gate_closed: Cell<bool>,
+    room: Cell<Room>,
     /// Changes whenever something that an append waits for may have come.
     changed: Watch<()>,
     tail_bytes: Cell<usize>,
@@ -53,6 +55,7 @@ impl Shared {
             uncommitted_bytes: Cell::new(0),
             late_bytes: Cell::new(0),
             is_gate_closed: Cell::new(false),
+            room: Cell::default(),
             changed: Watch::new(()),
             tail_bytes: Cell::new(0),
             with_tails: RefCell::new(VecDeque::new()),
@@ -89,6 +92,15 @@ impl Shared {
         let is_full = 0 < waiting_bytes
             && self.options.waiting_bytes_max() < waiting_bytes + room_bytes(batch_bytes);
         self.is_gate_closed.get() || is_full
+    }
+
+    pub(crate) fn room(&self) -> Room {
+        self.room.get()
+    }
+
+    pub(crate) fn set_room(&self, room: Room) {
+        self.room.set(room);
+        self.announce();
     }
 
     pub(crate) fn close_gate(&self) {

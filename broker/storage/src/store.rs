@@ -22,6 +22,7 @@ use crate::journal::ring::create_file;
 use crate::log::{Log, LogOptions, OpenLog, RecoveredLog};
 use crate::metrics::Metrics;
 use crate::options::StoreOptions;
+use crate::room::Room;
 use crate::shared::{Pace, Shared};
 
 pub use orphans::set_orphans_aside;
@@ -113,6 +114,11 @@ impl Store {
     /// The log of a partition, if it lives here.
     pub fn log(&self, partition: TopicPartition) -> Option<Rc<Log>> {
         self.logs.borrow().get(&partition).cloned()
+    }
+
+    /// How much of the disk appends may take from now on.
+    pub fn set_room(&self, room: Room) {
+        self.shared.set_room(room);
     }
 
     /// What the store counts.

@@ -11,6 +11,7 @@ use super::{Log, State, Switching};
 use crate::error::{AppendError, is_disk_full};
 use crate::format::entry::RECORD_SIZE_BYTES;
 use crate::format::frame::room_bytes;
+use crate::room::Room;
 
 /// A segment's first extent; each further one doubles what there is, up to [`EXTENT_BYTES_MAX`].
 const EXTENT_BYTES_MIN: u64 = 64 << 10;
@@ -18,6 +19,10 @@ const EXTENT_BYTES_MAX: u64 = 64 << 20;
 /// The same for `entries`.
 const ENTRIES_EXTENT_BYTES_MIN: u64 = 4 << 10;
 const ENTRIES_EXTENT_BYTES_MAX: u64 = 1 << 20;
+
+/// What a log that uses the last room has reserved ahead, of its segment and of `entries`.
+const LAST_ROOM_BYTES: u64 = 64 << 10;
+const LAST_ENTRIES_BYTES: u64 = 128 * RECORD_SIZE_BYTES as u64;
 
 /// Records of `entries` for which batches leave space, so that a later log start, which frees some,
 /// can be appended when the disk is full.
@@ -38,7 +43,28 @@ impl Log {
     /// Whether a batch of this size may be appended now. An append is admitted only against space
     /// that is reserved on disk, so that the journal never acknowledges what segments cannot hold.
     pub fn admit(self: &Rc<Log>, batch_bytes: usize) -> Admission {
-        self.admit_beside(batch_bytes, SPARE_RECORDS_COUNT)
+        let admission = self.admit_batch(batch_bytes);
+        if let Admission::Refused(AppendError::DiskFull { .. } | AppendError::NoSpace { .. }) =
+            &admission
+        {
+            self.shared.metrics.refused_disk_full.add(1);
+        }
+        admission
+    }
+
+    fn admit_batch(self: &Rc<Log>, batch_bytes: usize) -> Admission {
+        if let Err(refused) = self.check(&self.state.borrow()) {
+            return Admission::Refused(refused);
+        }
+        match self.shared.room() {
+            Room::Full { free_bytes, limit_bytes } if !self.uses_last_room.get() => {
+                let partition = self.partition;
+                Admission::Refused(AppendError::DiskFull { partition, free_bytes, limit_bytes })
+            }
+            Room::Ample | Room::Scarce | Room::Full { .. } => {
+                self.admit_beside(batch_bytes, SPARE_RECORDS_COUNT)
+            }
+        }
     }
 
     fn admit_beside(self: &Rc<Log>, batch_bytes: usize, spare_records_count: u64) -> Admission {
@@ -71,10 +97,12 @@ impl Log {
             (state.end.count + 1 + spare_records_count) * RECORD_SIZE_BYTES as u64;
         if needed_bytes <= allocated_bytes && needed_entries_bytes <= entries_bytes {
             // The next extent is reserved before it is needed.
-            let is_short = allocated_bytes - needed_bytes < allocated_bytes / 8;
+            let (ahead_bytes, entries_ahead_bytes) =
+                self.ahead_bytes(allocated_bytes, entries_bytes);
+            let is_short = allocated_bytes - needed_bytes < ahead_bytes;
             if is_short && needed_bytes < self.options.get().segment_bytes_max {
                 self.start_allocating(&mut state, ordinal, allocated_bytes + 1, 0, false);
-            } else if entries_bytes - needed_entries_bytes < entries_bytes / 8 {
+            } else if entries_bytes - needed_entries_bytes < entries_ahead_bytes {
                 self.start_allocating(&mut state, ordinal, 0, entries_bytes + 1, false);
             }
             return Admission::Now;
@@ -84,6 +112,19 @@ impl Log {
         }
         self.start_allocating(&mut state, ordinal, needed_bytes, needed_entries_bytes, true);
         Admission::Later
+    }
+
+    /// With less than this left of what is reserved for a segment and for `entries`, more is reserved.
+    fn ahead_bytes(&self, allocated_bytes: u64, entries_bytes: u64) -> (u64, u64) {
+        if self.uses_last_room.get() {
+            return (LAST_ROOM_BYTES, LAST_ENTRIES_BYTES);
+        }
+        match self.shared.room() {
+            Room::Ample => (allocated_bytes / 8, entries_bytes / 8),
+            Room::Scarce | Room::Full { .. } => {
+                (EXTENT_BYTES_MIN / 8, ENTRIES_EXTENT_BYTES_MIN / 8)
+            }
+        }
     }
 
     /// Waits until a batch of this size may be appended in the same step.
@@ -150,7 +191,10 @@ impl Log {
         let Some(file) = self.open_writer(ordinal).await? else { return Ok(()) };
         let mut reserved_bytes = file.size_bytes().await?;
         if reserved_bytes < needed_bytes {
-            let step = reserved_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX);
+            let step = match self.shared.room() {
+                Room::Ample => reserved_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX),
+                Room::Scarce | Room::Full { .. } => EXTENT_BYTES_MIN,
+            };
             let segment_bytes_max = round_up_to_block(self.options.get().segment_bytes_max);
             let wanted_bytes = (reserved_bytes + step).min(segment_bytes_max);
             reserved_bytes = reserve(&file, reserved_bytes, needed_bytes, wanted_bytes).await?;
@@ -170,7 +214,12 @@ impl Log {
         let file = self.open_entries().await?;
         let mut reserved_bytes = file.size_bytes().await?;
         if reserved_bytes < needed_bytes {
-            let step = reserved_bytes.clamp(ENTRIES_EXTENT_BYTES_MIN, ENTRIES_EXTENT_BYTES_MAX);
+            let step = match self.shared.room() {
+                Room::Ample => {
+                    reserved_bytes.clamp(ENTRIES_EXTENT_BYTES_MIN, ENTRIES_EXTENT_BYTES_MAX)
+                }
+                Room::Scarce | Room::Full { .. } => ENTRIES_EXTENT_BYTES_MIN,
+            };
             let wanted_bytes = reserved_bytes + step;
             reserved_bytes = reserve(&file, reserved_bytes, needed_bytes, wanted_bytes).await?;
         }

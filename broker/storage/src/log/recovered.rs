@@ -310,6 +310,7 @@ impl Log {
             writing: Budget::new(1),
             remembered: RefCell::new(VecDeque::new()),
             proven_epochs: RefCell::new(VecDeque::new()),
+            uses_last_room: Cell::new(false),
         });
         let is_read = log.note_batches_in_tail(&mut records, base.entries_count).await;
         if is_damaged || unless_damaged(is_read)?.is_none() {

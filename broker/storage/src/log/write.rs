@@ -427,9 +427,11 @@ impl Log {
         let deleted = self.directory.with_extension(DELETED);
         match runtime::rename(&self.directory, &deleted).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed?,
+            // Even a name may need space, and this is how some comes back.
+            Err(error) if is_disk_full(&error) => remove_dir_and_files(&self.directory).await?,
+            Err(error) => return Err(error),
+            Ok(()) => remove_dir_and_files(&deleted).await?,
         }
-        remove_dir_and_files(&deleted).await?;
         // The topic's directory goes with its last partition.
         let topic = self.directory.parent().expect("below the topic's directory");
         match runtime::remove_dir(topic).await {

@@ -12,6 +12,7 @@ mod crashes;
 mod damage;
 mod faults;
 mod flips;
+mod full;
 mod ghost;
 mod moves;
 mod names;
