@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use runtime::{File, OpenOptions, round_up_to_block};
 
+use super::segment::SegmentName;
 use super::tail::Ordinal;
 use super::{Log, State, Switching};
 use crate::error::{AppendError, is_disk_full};
@@ -165,8 +166,8 @@ impl Log {
         runtime::spawn(async move {
             let allocated: io::Result<()> = async {
                 log.load_first_timestamp(ordinal).await;
-                log.allocate_segment(ordinal, segment_bytes).await?;
-                log.allocate_entries(entries_bytes).await
+                log.allocate_segment(ordinal, segment_bytes, true).await?;
+                log.allocate_entries(entries_bytes, true).await
             }
             .await;
             let mut state = log.state.borrow_mut();
@@ -177,11 +178,49 @@ impl Log {
         });
     }
 
-    /// Reserves space for a segment, at least up to `needed_bytes`.
+    /// Reserves again what a crash has taken from entries that were acknowledged: segments beyond the
+    /// base's have been removed, and a loss of power forgets what was reserved since the last flush.
+    /// Otherwise somebody else's appends could take the space that these need at the next checkpoint.
+    /// There may be thousands of logs without such entries, so that no file is kept open for those.
+    pub(super) async fn reserve_recovered(
+        self: &Rc<Log>,
+        has_later_entries: bool,
+    ) -> io::Result<()> {
+        let (segments, entries_bytes) = {
+            let state = self.state.borrow();
+            let unsealed = state.segments.iter().filter(|segment| !segment.is_sealed);
+            let segments: Vec<_> = unsealed
+                .filter(|segment| segment.flushed_bytes < segment.end())
+                .map(|segment| (segment.ordinal, segment.name(), segment.end()))
+                .collect();
+            let records_count = state.end.count + SPARE_RECORDS_COUNT;
+            (segments, records_count * RECORD_SIZE_BYTES as u64)
+        };
+        for (ordinal, name, needed_bytes) in segments {
+            if self.size_of_segment(name).await? < needed_bytes {
+                self.allocate_segment(ordinal, needed_bytes, false).await?;
+            }
+        }
+        match has_later_entries {
+            true => self.allocate_entries(entries_bytes, false).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn size_of_segment(&self, name: SegmentName) -> io::Result<u64> {
+        let path = name.log_path(&self.directory);
+        match File::open(path, OpenOptions::READ).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            file => file?.size_bytes().await,
+        }
+    }
+
+    /// Reserves space for a segment, at least up to `needed_bytes`, and some ahead if that is wanted.
     async fn allocate_segment(
         self: &Rc<Log>,
         ordinal: Ordinal,
         needed_bytes: u64,
+        is_ahead: bool,
     ) -> io::Result<()> {
         let allocated_bytes =
             self.state.borrow().segment(ordinal).map(|segment| segment.allocated_bytes);
@@ -192,6 +231,7 @@ impl Log {
         let mut reserved_bytes = file.size_bytes().await?;
         if reserved_bytes < needed_bytes {
             let step = match self.shared.room() {
+                _ if !is_ahead => 0,
                 Room::Ample => reserved_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX),
                 Room::Scarce | Room::Full { .. } => EXTENT_BYTES_MIN,
             };
@@ -207,7 +247,7 @@ impl Log {
 
     /// Reserves space for records, at least up to `needed_bytes`: a checkpoint must never meet a
     /// full disk.
-    async fn allocate_entries(self: &Rc<Log>, needed_bytes: u64) -> io::Result<()> {
+    async fn allocate_entries(self: &Rc<Log>, needed_bytes: u64, is_ahead: bool) -> io::Result<()> {
         if needed_bytes <= self.state.borrow().entries_allocated_bytes {
             return Ok(());
         }
@@ -215,6 +255,7 @@ impl Log {
         let mut reserved_bytes = file.size_bytes().await?;
         if reserved_bytes < needed_bytes {
             let step = match self.shared.room() {
+                _ if !is_ahead => 0,
                 Room::Ample => {
                     reserved_bytes.clamp(ENTRIES_EXTENT_BYTES_MIN, ENTRIES_EXTENT_BYTES_MAX)
                 }

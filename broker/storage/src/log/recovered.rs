@@ -326,6 +326,9 @@ impl Log {
                 log.remove_segment_files(stale).await?;
             }
         }
+        if !is_doubtful {
+            log.reserve_recovered(!later.is_empty()).await?;
+        }
         Ok(log)
     }
 
