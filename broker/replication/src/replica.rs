@@ -558,6 +558,11 @@ impl Replica {
     /// committed. Returns the new start once it is flushed.
     pub async fn delete_records(self: &Rc<Self>, before: Offset) -> Result<Offset, AppendRefused> {
         self.log.admitted_other().await?;
+        let ends = self.log.ends();
+        if ends.log_start < ends.end_offset && ends.end_offset == before {
+            // The segment that takes the appends goes as well.
+            self.log.roll();
+        }
         self.move_log_start(before).await
     }
 

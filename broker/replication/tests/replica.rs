@@ -287,6 +287,22 @@ fn deleted_records_are_not_read_also_after_a_restart() {
     });
 }
 
+#[test]
+fn what_is_deleted_to_the_end_takes_the_last_segment_along() {
+    sim::run(9, Disk::new(), || async {
+        let (store, replica) = open().await;
+        for round in 1..4 {
+            let appended = replica.append(plain(b"x")).await.unwrap();
+            flushed(&replica, appended).await;
+            for _ in 0..2 {
+                replica.delete_records(Offset(round)).await.unwrap();
+                store.checkpoint().await.unwrap();
+                assert_eq!(store.metrics().segments_removed.get(), round.unsigned_abs());
+            }
+        }
+    });
+}
+
 /// As Kafka's log cleaner of old segments has it, `UnifiedLog::deleteOldSegments`.
 #[test]
 fn what_is_too_old_or_too_much_leaves_the_log() {
