@@ -21,6 +21,7 @@ use crate::call::{CoreAnswer, CoreRequest, PartitionSpec};
 use crate::config::{Config, Cores, HostPort};
 use crate::controller::{Controller, Settings};
 use crate::core::{Core, CoreMesh};
+use crate::disk;
 use crate::image::ClusterImage;
 use crate::metrics;
 
@@ -385,6 +386,8 @@ async fn lead(
     if plan.is_complete() {
         runtime::spawn(controller.clone().reopen());
     }
+    // Before the first client comes: the disk may be full already.
+    disk::begin(core).await;
     for number in 0..core.cores_count {
         let listening = core.call(CoreId(number), CoreRequest::Listen).await.done();
         listening.map_err(|text| format!("cannot listen on {}: {text}", core.address))?;

@@ -9,6 +9,7 @@ use storage::{LogOptions, RecoveredLog, Slice};
 
 use crate::boot::{BootPlan, FoundLogs};
 use crate::connection::MovedConnection;
+use crate::disk::DiskReport;
 use crate::failure::Failure;
 use crate::image::ClusterImage;
 use crate::metrics::CoreMetrics;
@@ -59,6 +60,8 @@ pub(crate) enum CoreRequest {
 
     // To everybody.
     Install(Arc<ClusterImage>),
+    /// How full the disk is.
+    Disk(DiskReport),
     Listen,
     Metrics,
     /// No new connections, no more waiting fetches; answered when everything else is.

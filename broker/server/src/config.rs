@@ -15,8 +15,8 @@ use coordinator::BrokerConfigs;
 use model::BrokerId;
 
 use raw::{
-    RawCompaction, RawConfig, RawConnections, RawFetchSessions, RawMemory, RawRetention, RawScrub,
-    Spanned,
+    RawCompaction, RawConfig, RawConnections, RawDisk, RawFetchSessions, RawJournal, RawMemory,
+    RawRetention, RawScrub, Spanned,
 };
 
 /// Everything that the broker is told, checked.
@@ -41,6 +41,7 @@ pub struct Config {
     /// How long a producer is remembered that does not write.
     pub producer_expiration: Duration,
     pub upkeep: Upkeep,
+    pub disk: DiskConfig,
     /// What topics have that say nothing themselves.
     pub topic_configs: BrokerConfigs,
 }
@@ -123,6 +124,15 @@ pub struct JournalConfig {
     pub is_direct: bool,
     /// Write, then flush, instead of writes that are durable themselves.
     pub flushes_apart: bool,
+}
+
+/// With how little room on the disk something is done about it. What is not said is a share of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DiskConfig {
+    /// Producers are slowed.
+    pub slow_below_bytes: Option<u64>,
+    /// Producers are refused.
+    pub refuse_below_bytes: Option<u64>,
 }
 
 /// Which cores the broker has.
@@ -268,6 +278,7 @@ impl Config {
             retention,
             compaction,
             scrub,
+            disk,
             topic_configs: of_topics,
         } = raw;
         let listen = address(&source, "--listen", &overrides.listen, "listen", broker.listen)?
@@ -286,17 +297,6 @@ impl Config {
         let i32_max = i64::from(i32::MAX);
         let broker_id = source.number("id", broker.id, 1, 0..=i32_max)?;
         let partitions = source.number("partitions", topics.partitions, 1, 1..=100_000)?;
-        let file_bytes =
-            source.size("file-bytes", journal.file_bytes.clone(), 32 * MIB, 64 << 10..=GIB)? as u64;
-        if !file_bytes.is_multiple_of(4096) {
-            let key = journal.file_bytes.expect("the default is in whole blocks");
-            return Err(source.wrong(
-                "file-bytes",
-                &key,
-                &file_bytes,
-                "choose whole blocks of 4096",
-            ));
-        }
         Ok(Config {
             broker_id: BrokerId(narrow(broker_id)),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("highwater-data")),
@@ -319,23 +319,7 @@ impl Config {
             connections: connection_limits(&source, connections)?,
             fetch_sessions: session_limits(&source, fetch_sessions)?,
             memory: memory_limits(&source, memory)?,
-            journal: JournalConfig {
-                file_bytes,
-                files_count: narrow_unsigned(source.number(
-                    "files-count",
-                    journal.files_count,
-                    4,
-                    2..=1024,
-                )?),
-                checkpoint_interval: source.millis(
-                    "checkpoint-interval-ms",
-                    journal.checkpoint_interval_ms,
-                    5000,
-                    10..=3_600_000,
-                )?,
-                is_direct: journal.direct.unwrap_or(true),
-                flushes_apart: journal.flush_apart.unwrap_or(false),
-            },
+            journal: journal_config(&source, journal)?,
             producer_expiration: source.millis(
                 "expiration-ms",
                 producers.expiration_ms,
@@ -343,6 +327,7 @@ impl Config {
                 1000..=i64::MAX / 2,
             )?,
             upkeep: upkeep(&source, retention, compaction, scrub)?,
+            disk: disk_config(&source, disk)?,
             topic_configs: topic_configs(&source, of_topics)?,
         })
     }
@@ -439,6 +424,49 @@ fn memory_limits(source: &Source<'_>, raw: RawMemory) -> Result<MemoryLimits, Co
         fetch_bytes: size("fetch-bytes", raw.fetch_bytes, 256 * MIB)?,
         compaction_bytes: size("compaction-bytes", raw.compaction_bytes, 32 * MIB)?,
     })
+}
+
+fn journal_config(source: &Source<'_>, journal: RawJournal) -> Result<JournalConfig, ConfigError> {
+    let file_bytes =
+        source.size("file-bytes", journal.file_bytes.clone(), 32 * MIB, 64 << 10..=GIB)? as u64;
+    if !file_bytes.is_multiple_of(4096) {
+        let key = journal.file_bytes.expect("the default is in whole blocks");
+        return Err(source.wrong("file-bytes", &key, &file_bytes, "choose whole blocks of 4096"));
+    }
+    Ok(JournalConfig {
+        file_bytes,
+        files_count: narrow_unsigned(source.number(
+            "files-count",
+            journal.files_count,
+            4,
+            2..=1024,
+        )?),
+        checkpoint_interval: source.millis(
+            "checkpoint-interval-ms",
+            journal.checkpoint_interval_ms,
+            5000,
+            10..=3_600_000,
+        )?,
+        is_direct: journal.direct.unwrap_or(true),
+        flushes_apart: journal.flush_apart.unwrap_or(false),
+    })
+}
+
+fn disk_config(source: &Source<'_>, raw: RawDisk) -> Result<DiskConfig, ConfigError> {
+    let size = |key, value: &Option<Spanned<i64>>| match value {
+        Some(_) => source.size(key, value.clone(), 0, 0..=1 << 60).map(|size| Some(size as u64)),
+        None => Ok(None),
+    };
+    let slow_below_bytes = size("slow-below-bytes", &raw.slow_below_bytes)?;
+    let refuse_below_bytes = size("refuse-below-bytes", &raw.refuse_below_bytes)?;
+    if let (Some(slow), Some(refuse), Some(written)) =
+        (slow_below_bytes, refuse_below_bytes, &raw.refuse_below_bytes)
+        && slow < refuse
+    {
+        let allowed = format!("choose no more than slow-below-bytes, which is {slow}");
+        return Err(source.wrong("refuse-below-bytes", written, &refuse, &allowed));
+    }
+    Ok(DiskConfig { slow_below_bytes, refuse_below_bytes })
 }
 
 fn session_limits(

@@ -13,7 +13,7 @@
 //! Guarantees: answers in the order of the requests; a frame's memory is taken from the
 //! connection's budget and the core's before it is received and given back with its answer; a move
 //! loses, repeats and reorders nothing; nothing that a client sends can do more than end its own
-//! connection.
+//! connection. Whoever produces when there is little room on the disk is read from more slowly (`disk`).
 
 mod affinity;
 mod receiver;
@@ -32,6 +32,7 @@ use runtime::{CoreId, Instant, MovedStream, TcpStream};
 
 use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
+use crate::disk::Rest;
 use crate::handlers::{self, Outcome};
 use crate::metrics::Unanswered;
 pub(crate) use affinity::Affinity;
@@ -103,6 +104,7 @@ async fn serve_until_it_leaves(core: &Rc<Core>, connection: Resting) -> Option<(
     let sending = AbortOnDrop(sending);
     let mut receiver = Receiver::new(core.clone(), stream.clone(), affinity.clone(), received);
     let unanswered = Rc::new(Cell::new(0));
+    let rest = Rest::default();
     let end = loop {
         let (frame, memory) = match receiver.next_frame(|| unanswered.get() == 0).await {
             Ok(received) => received,
@@ -117,7 +119,7 @@ async fn serve_until_it_leaves(core: &Rc<Core>, connection: Resting) -> Option<(
             Err(end) => break end,
         };
         let counted = core.counters.begin_request(&unanswered);
-        let outcome = match handlers::dispatch(core, &affinity, &frame).await {
+        let outcome = match handlers::dispatch(core, &affinity, &rest, &frame).await {
             Ok(outcome) => outcome,
             Err(refused) => {
                 if let Some(left_out) = core.lines.closed.admit() {
@@ -131,6 +133,7 @@ async fn serve_until_it_leaves(core: &Rc<Core>, connection: Resting) -> Option<(
         if pending.send(answer).await.is_err() {
             break ReceiveError::Refused;
         }
+        rest.take(core).await;
     };
     drop(pending);
     match end {

@@ -21,6 +21,7 @@ use crate::call::{CoreAnswer, CoreRequest, ProducerIdResult, WatchCall, WatchId}
 use crate::config::Config;
 use crate::connection::{self, MovedConnection, Resting};
 use crate::controller::Controller;
+use crate::disk::{self, Disk};
 use crate::failure::Failure;
 use crate::fetch_sessions::FetchSessions;
 use crate::image::{ClusterImage, DEFAULT_LOG};
@@ -61,6 +62,7 @@ pub(crate) struct Core {
     pub(crate) walking: Budget,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) counters: ConnectionCounters,
+    pub(crate) disk: Disk,
     pub(crate) lines: ClientLines,
     /// Connections do not take descriptors from this number on: they are for files.
     descriptors_end: Cell<u64>,
@@ -107,6 +109,7 @@ impl Core {
             walking: Budget::new(1),
             fetch_sessions,
             counters: ConnectionCounters::default(),
+            disk: Disk::new(),
             lines: ClientLines::default(),
             descriptors_end: Cell::new(u64::MAX),
             connections: RefCell::default(),
@@ -196,6 +199,10 @@ impl Core {
             CoreRequest::FindEpochEnds(queries) => self.owner().find_epoch_ends(queries, reply),
             CoreRequest::Install(image) => {
                 *self.image.borrow_mut() = image;
+                reply.send(CoreAnswer::Done);
+            }
+            CoreRequest::Disk(report) => {
+                disk::note(self, report);
                 reply.send(CoreAnswer::Done);
             }
             CoreRequest::Metrics => {

@@ -29,6 +29,7 @@ use wire::{ApiKey, DecodeError, ErrorCode, Frame, Request, RequestPrefix, Respon
 
 use crate::connection::Affinity;
 use crate::core::Core;
+use crate::disk::Rest;
 
 /// An answer of so many bytes does not wait for those who take theirs slowly.
 const ANSWER_BYTES_FREE: usize = 64 << 10;
@@ -58,6 +59,7 @@ pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
 pub(crate) async fn dispatch(
     core: &Rc<Core>,
     affinity: &Rc<Affinity>,
+    rest: &Rest,
     frame: &Bytes,
 ) -> Result<OutcomeFuture, DecodeError> {
     let prefix = RequestPrefix::read(frame)?;
@@ -78,7 +80,8 @@ pub(crate) async fn dispatch(
     Ok(match request {
         // In the order of arrival, and then waited for.
         Request::Produce(request) => {
-            let produced = produce::begin(&core, affinity, version, request).await;
+            let rest = rest.note(&core, frame.len(), request.timeout_ms);
+            let produced = produce::begin(&core, affinity, version, rest, request).await;
             Box::pin(async move {
                 match produced.await {
                     produce::Produced::Answer(response) => respond(response.into()),

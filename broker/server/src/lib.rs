@@ -20,6 +20,7 @@ pub mod config;
 mod image;
 mod failure;
 mod lines;
+mod disk;
 mod owner;
 mod controller;
 mod core;

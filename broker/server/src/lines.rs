@@ -39,6 +39,8 @@ pub(crate) struct ClientLines {
     pub(crate) closed: Lines,
     /// A connection was not taken: there are too many.
     pub(crate) refused: Lines,
+    /// The file system does not tell how full it is.
+    pub(crate) disk_unknown: Lines,
     /// The kernel had no connection to give.
     pub(crate) not_accepted: Lines,
     /// A topic that was asked for cannot be created.

@@ -13,6 +13,7 @@ use storage::{Durability, Durations};
 use wire::{ApiKey, Text};
 
 use crate::core::Core;
+use crate::disk::DiskReport;
 
 pub(crate) use http::serve;
 
@@ -123,6 +124,9 @@ pub(crate) struct CoreMetrics {
     compaction_read_bytes: u64,
     compaction_written_bytes: u64,
     compaction_removed_records: u64,
+    disk: DiskReport,
+    refused_disk_full: u64,
+    rested_seconds: f64,
     journal_waiting_bytes: usize,
     journal_replay_bytes: u64,
     tail_bytes: usize,
@@ -212,6 +216,9 @@ impl CoreMetrics {
             compaction_read_bytes: metrics.compaction_read_bytes.get(),
             compaction_written_bytes: metrics.compaction_written_bytes.get(),
             compaction_removed_records: metrics.compaction_removed_records.get(),
+            disk: core.disk.report(),
+            refused_disk_full: metrics.refused_disk_full.get(),
+            rested_seconds: core.disk.rested().as_secs_f64(),
             journal_waiting_bytes: store.waiting_bytes(),
             journal_replay_bytes: store.replay_bytes(),
             tail_bytes: store.tail_bytes(),

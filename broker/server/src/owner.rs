@@ -361,6 +361,10 @@ impl Owner {
                 .await
                 .map_err(|error| storage_error(&error))?;
         }
+        if partition == TopicPartition::CLUSTER_METADATA {
+            // Deleting a topic is recorded here, and frees space.
+            log.use_last_room();
+        }
         let replica = Replica::open(log, self.node, self.batch_bytes_max)
             .await
             .map_err(|error| storage_error(&error))?;

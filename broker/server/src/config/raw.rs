@@ -19,6 +19,7 @@ pub(super) struct RawConfig {
     pub(super) retention: RawRetention,
     pub(super) compaction: RawCompaction,
     pub(super) scrub: RawScrub,
+    pub(super) disk: RawDisk,
     #[serde(rename = "topic-configs")]
     pub(super) topic_configs: BTreeMap<String, Spanned<toml::Value>>,
 }
@@ -107,4 +108,11 @@ pub(super) struct RawCompaction {
 pub(super) struct RawScrub {
     pub(super) interval_ms: Option<Spanned<i64>>,
     pub(super) bytes_per_second: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct RawDisk {
+    pub(super) slow_below_bytes: Option<Spanned<i64>>,
+    pub(super) refuse_below_bytes: Option<Spanned<i64>>,
 }

@@ -57,6 +57,10 @@ fn what_is_wrong_is_told_with_its_line_and_what_is_allowed() {
         complaint("[broker]\nid = 1\nlisten = \"here\"\n"),
         "broker.toml:3: listen = here: write an IP address and a port, such as 127.0.0.1:9092"
     );
+    assert_eq!(
+        complaint("[disk]\nslow-below-bytes = 5\nrefuse-below-bytes = 6\n"),
+        "broker.toml:3: refuse-below-bytes = 6: choose no more than slow-below-bytes, which is 5"
+    );
     let unknown = complaint("[broker]\n\nlissten = \"x\"\n");
     assert!(unknown.starts_with("broker.toml:3: unknown field `lissten`, expected"), "{unknown}");
     let kind = complaint("[topics]\npartitions = \"many\"\n");

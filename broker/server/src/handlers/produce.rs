@@ -73,11 +73,13 @@ impl From<BatchError> for Refused {
 }
 
 /// Checks the batches and hands them to their owners, in the order of arrival: the connection's next
-/// request is not looked at before. The future waits for what the request waits for.
+/// request is not looked at before. The future waits for what the request waits for. The client is
+/// told that nothing more is read from it for a while (KIP-219).
 pub(super) async fn begin(
     core: &Rc<Core>,
     affinity: &Affinity,
     version: i16,
+    rest: Duration,
     request: ProduceRequest,
 ) -> impl Future<Output = Produced> + use<> {
     let ProduceRequest { acks, timeout_ms, topic_data, .. } = request;
@@ -139,7 +141,12 @@ pub(super) async fn begin(
             }
         }
         if acks != ACKS_NONE {
-            return Produced::Answer(ProduceResponse { responses, ..Default::default() });
+            let throttle_time_ms = i32::try_from(rest.as_millis()).unwrap_or(i32::MAX);
+            return Produced::Answer(ProduceResponse {
+                responses,
+                throttle_time_ms,
+                ..Default::default()
+            });
         }
         let mut partitions = responses.iter().flat_map(|topic| &topic.partition_responses);
         if partitions.any(|partition| partition.error_code.is_error()) {

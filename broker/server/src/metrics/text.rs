@@ -6,6 +6,7 @@ use storage::{Durability, Durations};
 use wire::ApiKey;
 
 use super::{CoreMetrics, TopicNames};
+use crate::disk::{DiskReport, Level};
 
 /// A text that is being written.
 #[derive(Default)]
@@ -125,6 +126,18 @@ const OF_CORES: &[OfCore] = &[
         "Records that compaction has left out.",
         |core| core.compaction_removed_records.to_string(),
     ),
+    (
+        "appends_refused_disk_full_total",
+        "counter",
+        "Batches refused because the disk was full, or nearly so.",
+        |core| core.refused_disk_full.to_string(),
+    ),
+    (
+        "append_delay_seconds_total",
+        "counter",
+        "How long nothing was read from producers because there was little room on the disk.",
+        |core| core.rested_seconds.to_string(),
+    ),
     ("journal_waiting_bytes", "gauge", "Bytes that wait to be written to the journal.", |core| {
         core.journal_waiting_bytes.to_string()
     }),
@@ -200,6 +213,7 @@ pub(super) fn exposition(cores: &[Box<CoreMetrics>], names: &TopicNames) -> Stri
             out.sample(name, &[("core", &core.core.0)], value(core));
         }
     }
+    disk(&mut out, cores);
     streams(&mut out, cores);
     out.family("checkpoint_seconds", "histogram", "How long checkpoints took.");
     for core in cores {
@@ -225,6 +239,31 @@ pub(super) fn exposition(cores: &[Box<CoreMetrics>], names: &TopicNames) -> Stri
     }
     partitions(&mut out, cores, names);
     out.text
+}
+
+/// The disk is everybody's, and the first core looks at it.
+fn disk(out: &mut Exposition, cores: &[Box<CoreMetrics>]) {
+    let Some(DiskReport { level, free_bytes, total_bytes, .. }) =
+        cores.first().map(|core| core.disk)
+    else {
+        return;
+    };
+    let level = match level {
+        Level::Ok => 0,
+        Level::Slow => 1,
+        Level::Full => 2,
+    };
+    out.family(
+        "disk_free_bytes",
+        "gauge",
+        "What may still be written to the data directory's disk.",
+    );
+    out.sample("disk_free_bytes", &[], free_bytes);
+    out.family("disk_total_bytes", "gauge", "The size of the data directory's disk.");
+    out.sample("disk_total_bytes", &[], total_bytes);
+    let help = "0 while there is room on the disk, 1 while producers are slowed, 2 while they are refused.";
+    out.family("disk_state", "gauge", help);
+    out.sample("disk_state", &[], level);
 }
 
 fn streams(out: &mut Exposition, cores: &[Box<CoreMetrics>]) {

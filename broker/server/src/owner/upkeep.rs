@@ -63,9 +63,14 @@ impl Owner {
     pub(crate) async fn run_retention(self: Rc<Self>) {
         loop {
             runtime::sleep(self.upkeep.retention).await;
-            for replica in self.replicas() {
-                self.enforce_retention(&replica).await;
-            }
+            self.enforce_retention_of_all().await;
+        }
+    }
+
+    /// Removes what is too old or too much now.
+    pub(crate) async fn enforce_retention_of_all(&self) {
+        for replica in self.replicas() {
+            self.enforce_retention(&replica).await;
         }
     }
 
