@@ -8,7 +8,7 @@ use wire::fetch::{FetchPartition, FetchTopic};
 use wire::{ErrorCode, FetchRequest, Text};
 
 use crate::small_disk::SmallDisk;
-use crate::support::{Client, batch, free_address, now_ms, produce};
+use crate::support::{Client, batch, now_ms, produce};
 
 fn append(
     client: &mut Client,
@@ -55,8 +55,7 @@ fn count_from(client: &mut Client, topic: &'static str, from: i64) -> i64 {
 #[test]
 fn without_a_free_byte_a_broker_starts_reads_deletes_and_then_goes_on() {
     let Some(disk) = SmallDisk::mount() else { return };
-    let address = free_address();
-    let on_disk = disk.broker_with_limits(&address, 0, 0);
+    let on_disk = disk.broker_with_limits(0, 0);
     on_disk.topic("create kept --config segment.bytes=1048576");
     on_disk.topic("create passing --config segment.bytes=1048576");
     let mut client = on_disk.broker.connect();
@@ -83,7 +82,7 @@ fn without_a_free_byte_a_broker_starts_reads_deletes_and_then_goes_on() {
     std::thread::sleep(Duration::from_millis(5500));
     assert_eq!(count_from(&mut client, "kept", 0), count);
     on_disk.broker.kill();
-    let on_disk = disk.broker_with_limits(&address, 0, 0);
+    let on_disk = disk.broker_with_limits(0, 0);
     let mut client = on_disk.broker.connect();
     assert_eq!(count_from(&mut client, "kept", 0), count);
     on_disk.topic("config kept --set retention.ms=86400000");

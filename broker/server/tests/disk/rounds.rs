@@ -16,29 +16,38 @@ use wire::{
 };
 
 use crate::small_disk::{BrokerOnDisk, REFUSE_BELOW_BYTES, SmallDisk};
-use crate::support::{Client, batch, free_address, now_ms, produce};
+use crate::support::{Client, batch, now_ms, produce};
 
 const VALUE_BYTES: usize = 32 << 10;
 const FILLED_WITHIN: Duration = Duration::from_secs(20);
 const RECOVERED_WITHIN: Duration = Duration::from_secs(10);
 const TOPIC: &str = "kept";
 
+/// Where the broker listens; none while it is dead. It is another port each time, as somebody else may
+/// get one that is free.
+type Address = Arc<Mutex<Option<SocketAddr>>>;
+
 /// A client that comes back when the broker does.
 struct Peer {
-    address: SocketAddr,
+    address: Address,
     client: Option<Client>,
 }
 
 impl Peer {
-    fn new(address: SocketAddr) -> Peer {
+    fn new(address: Address) -> Peer {
         Peer { address, client: None }
     }
 
     /// None if the connection was lost: nobody knows what has become of the request.
     fn ask<R: RequestMessage>(&mut self, version: i16, request: &R) -> Option<R::Response> {
         if self.client.is_none() {
-            std::thread::sleep(Duration::from_millis(10));
-            let stream = TcpStream::connect(self.address).ok()?;
+            let address = loop {
+                match *self.address.lock().unwrap() {
+                    Some(address) => break address,
+                    None => std::thread::sleep(Duration::from_millis(5)),
+                }
+            };
+            let stream = TcpStream::connect(address).ok()?;
             stream.set_nodelay(true).unwrap();
             stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
             self.client = Some(Client::of(stream));
@@ -171,25 +180,28 @@ fn consume(mut peer: Peer, partition: i32, told: Arc<Told>) {
 }
 
 struct Load {
+    address: Address,
     told: [Arc<Told>; 2],
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Load {
     fn start(address: SocketAddr) -> Load {
+        let address: Address = Arc::new(Mutex::new(Some(address)));
         let told: [Arc<Told>; 2] = Default::default();
         let mut threads = Vec::new();
         for (partition, told) in (0..).zip(&told) {
             let (producing, consuming) = (told.clone(), told.clone());
+            let [producer, consumer] = [(); 2].map(|()| Peer::new(address.clone()));
             let is_idempotent = partition == 0;
             threads.push(std::thread::spawn(move || {
-                produce_on(Peer::new(address), partition, is_idempotent, producing);
+                produce_on(producer, partition, is_idempotent, producing);
             }));
             threads.push(std::thread::spawn(move || {
-                consume(Peer::new(address), partition, consuming);
+                consume(consumer, partition, consuming);
             }));
         }
-        Load { told, threads }
+        Load { address, told, threads }
     }
 
     fn sum(&self, of: impl Fn(&Told) -> &AtomicU64) -> u64 {
@@ -256,8 +268,7 @@ fn wait_until_full(load: &Load, on_disk: &BrokerOnDisk) -> Duration {
 #[test]
 fn a_disk_that_fills_up_three_times_under_load_loses_nothing_and_is_read_throughout() {
     let Some(disk) = SmallDisk::mount() else { return };
-    let address = free_address();
-    let mut on_disk = disk.broker(&address);
+    let mut on_disk = disk.broker();
     on_disk.topic("create kept --partitions 2 --config segment.bytes=1048576");
     on_disk.topic("create ballast --config segment.bytes=1048576");
     let load = Load::start(on_disk.broker.address);
@@ -275,8 +286,10 @@ fn a_disk_that_fills_up_three_times_under_load_loses_nothing_and_is_read_through
         let filled = wait_until_full(&load, &on_disk);
         let before = load.sum(|told| &told.acknowledged_count);
         if round == 1 {
+            *load.address.lock().unwrap() = None;
             on_disk.broker.kill();
-            on_disk = disk.broker(&address);
+            on_disk = disk.broker();
+            *load.address.lock().unwrap() = Some(on_disk.broker.address);
             on_disk.wait_for_state(2, Duration::from_secs(1));
             load.wait_until_consumed();
         }

@@ -6,7 +6,7 @@ use model::record_batch::ProducerStamp;
 use wire::{ErrorCode, ProduceRequest};
 
 use crate::small_disk::{REFUSE_BELOW_BYTES, SLOW_BELOW_BYTES, SmallDisk};
-use crate::support::{Client, batch, free_address, now_ms, produce};
+use crate::support::{Client, batch, now_ms, produce};
 
 /// A sixteenth of a MiB, and with it of the longest rest.
 const VALUE_BYTES: usize = 64 << 10;
@@ -47,7 +47,7 @@ fn without_acknowledgements(client: &mut Client) -> Duration {
 #[test]
 fn producers_are_slowed_along_a_slope_then_refused_and_go_on_by_themselves() {
     let Some(disk) = SmallDisk::mount() else { return };
-    let on_disk = disk.broker(&free_address());
+    let on_disk = disk.broker();
     on_disk.topic("create slowed --config segment.bytes=1048576");
     let mut client = on_disk.broker.connect();
     acknowledged_one_by_one(&mut client);
