@@ -193,18 +193,20 @@ impl Log {
                 .filter(|segment| segment.flushed_bytes < segment.end())
                 .map(|segment| (segment.ordinal, segment.name(), segment.end()))
                 .collect();
-            let records_count = state.end.count + SPARE_RECORDS_COUNT;
-            (segments, records_count * RECORD_SIZE_BYTES as u64)
+            (segments, state.end.count * RECORD_SIZE_BYTES as u64)
         };
         for (ordinal, name, needed_bytes) in segments {
             if self.size_of_segment(name).await? < needed_bytes {
                 self.allocate_segment(ordinal, needed_bytes, false).await?;
             }
         }
-        match has_later_entries {
-            true => self.allocate_entries(entries_bytes, false).await,
-            false => Ok(()),
+        if has_later_entries {
+            self.allocate_entries(entries_bytes, false).await?;
+            // Log starts may have used what was spare: a start does not need it.
+            let spare_bytes = SPARE_RECORDS_COUNT * RECORD_SIZE_BYTES as u64;
+            let _ = self.allocate_entries(entries_bytes + spare_bytes, false).await;
         }
+        Ok(())
     }
 
     async fn size_of_segment(&self, name: SegmentName) -> io::Result<u64> {

@@ -123,7 +123,10 @@ async fn fill_and_free(boot: u8, told: Rc<RefCell<Told>>) {
             }
             told.borrow_mut().refused_count += 1;
         }
-        assert!(!is_freed || 20 < appended_count, "what was freed is used: {appended_count}");
+        // Records of `entries` stay for ever, and leave less and less.
+        let entries_bytes: u64 = logs.iter().map(|log| log.ends().end_count * 80).sum();
+        let is_used = !is_freed || ROOM_BYTES / 2 < entries_bytes || 20 < appended_count;
+        assert!(is_used, "what was freed is used: {appended_count}");
         for (number, log) in logs.iter().enumerate() {
             flushed(log, log.ends().end_count).await;
             let end = log.ends().end_offset.0.unsigned_abs();
@@ -152,6 +155,7 @@ async fn fill_and_free(boot: u8, told: Rc<RefCell<Told>>) {
 #[test]
 fn a_disk_that_fills_up_and_is_freed_loses_nothing_through_crashes() {
     const LIVES_COUNT: u64 = 8;
+    const CUT_BYTES: u64 = 32 << 10;
     let disk = small_disk(ROOM_BYTES);
     let (mut refused_count, mut freed_count) = (0, 0);
     let seeds_count = 8 * thoroughness();
@@ -160,6 +164,7 @@ fn a_disk_that_fills_up_and_is_freed_loses_nothing_through_crashes() {
         let mut simulation = Simulation::new(seed);
         let machine = simulation.add_machine(disk.clone());
         let told: Rc<RefCell<Told>> = Rc::default();
+        let mut capacity_bytes = disk.used_bytes() + ROOM_BYTES;
         let mut boot = 1;
         for _ in 0..LIVES_COUNT {
             let main = {
@@ -179,6 +184,10 @@ fn a_disk_that_fills_up_and_is_freed_loses_nothing_through_crashes() {
                 simulation.crash(process, Crash::Kill, &mut fate);
             } else {
                 simulation.crash(process, Crash::PowerLoss, &mut fate);
+                // File systems do not give away what a cut has freed before the cut is on the medium;
+                // the simulated one does, and here the cut may be undone.
+                capacity_bytes += CUT_BYTES;
+                simulation.change_disk(machine, |disk| disk.set_capacity(capacity_bytes));
                 boot += 1;
             }
         }
