@@ -318,18 +318,22 @@ impl Log {
         }
         log.take_up(later, base.committed_count);
         // Where anything is in doubt, a newer base may have named what looks left over.
-        let is_doubtful = log.is_doubtful();
-        if !found.stale.is_empty() && !is_doubtful {
-            // K3: the list that was read may be there under a name that is in memory only.
-            runtime::sync_dir(&log.directory).await?;
-            for stale in found.stale {
-                log.remove_segment_files(stale).await?;
-            }
-        }
-        if !is_doubtful {
+        if !log.is_doubtful() {
+            log.remove_stale(found.stale).await?;
             log.reserve_recovered(!later.is_empty()).await?;
         }
         Ok(log)
+    }
+
+    async fn remove_stale(&self, stale: Vec<SegmentName>) -> io::Result<()> {
+        if !stale.is_empty() {
+            // K3: the list that was read may be there under a name that is in memory only.
+            runtime::sync_dir(&self.directory).await?;
+        }
+        for name in stale {
+            self.remove_segment_files(name).await?;
+        }
+        Ok(())
     }
 
     /// Files of the log are damaged or missing. It stays readable as far as they go.
