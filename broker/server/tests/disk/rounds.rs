@@ -79,7 +79,10 @@ struct Told {
     /// What the consumer has read.
     consumed: Mutex<BTreeMap<i64, u64>>,
     consumed_to: AtomicU64,
+    /// Nothing more is produced,
     is_over: AtomicBool,
+    /// and everything has been consumed.
+    is_consumed: AtomicBool,
 }
 
 fn value_of(number: u64) -> Vec<u8> {
@@ -136,7 +139,7 @@ fn produce_on(mut peer: Peer, partition: i32, is_idempotent: bool, told: Arc<Tol
 /// Reads everything once, in order.
 fn consume(mut peer: Peer, partition: i32, told: Arc<Told>) {
     let mut next = 0;
-    while !told.is_over.load(Ordering::Relaxed) {
+    while !told.is_consumed.load(Ordering::Relaxed) {
         let asked = FetchPartition {
             partition: PartitionIndex(partition),
             fetch_offset: Offset(next),
@@ -182,26 +185,27 @@ fn consume(mut peer: Peer, partition: i32, told: Arc<Told>) {
 struct Load {
     address: Address,
     told: [Arc<Told>; 2],
-    threads: Vec<JoinHandle<()>>,
+    producers: Vec<JoinHandle<()>>,
+    consumers: Vec<JoinHandle<()>>,
 }
 
 impl Load {
     fn start(address: SocketAddr) -> Load {
         let address: Address = Arc::new(Mutex::new(Some(address)));
         let told: [Arc<Told>; 2] = Default::default();
-        let mut threads = Vec::new();
+        let (mut producers, mut consumers) = (Vec::new(), Vec::new());
         for (partition, told) in (0..).zip(&told) {
             let (producing, consuming) = (told.clone(), told.clone());
             let [producer, consumer] = [(); 2].map(|()| Peer::new(address.clone()));
             let is_idempotent = partition == 0;
-            threads.push(std::thread::spawn(move || {
+            producers.push(std::thread::spawn(move || {
                 produce_on(producer, partition, is_idempotent, producing);
             }));
-            threads.push(std::thread::spawn(move || {
+            consumers.push(std::thread::spawn(move || {
                 consume(consumer, partition, consuming);
             }));
         }
-        Load { address, told, threads }
+        Load { address, told, producers, consumers }
     }
 
     fn sum(&self, of: impl Fn(&Told) -> &AtomicU64) -> u64 {
@@ -212,7 +216,10 @@ impl Load {
         let begun = Instant::now();
         while !is_so(self) {
             assert!(begun.elapsed() < limit, "{what}");
-            assert!(self.threads.iter().all(|thread| !thread.is_finished()), "a client has failed");
+            assert!(
+                self.producers.iter().chain(&self.consumers).all(|thread| !thread.is_finished()),
+                "a client has failed"
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         begun.elapsed()
@@ -229,9 +236,14 @@ impl Load {
         });
     }
 
-    fn end(self) {
+    fn end(mut self) {
         self.told.iter().for_each(|told| told.is_over.store(true, Ordering::Relaxed));
-        for thread in self.threads {
+        for thread in std::mem::take(&mut self.producers) {
+            thread.join().unwrap();
+        }
+        self.wait_until_consumed();
+        self.told.iter().for_each(|told| told.is_consumed.store(true, Ordering::Relaxed));
+        for thread in self.consumers {
             thread.join().unwrap();
         }
         for (partition, told) in self.told.iter().enumerate() {
