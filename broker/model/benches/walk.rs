@@ -1,4 +1,5 @@
-//! How fast the records of a batch are walked, by codec: `cargo bench -p model --bench walk`.
+//! How fast the records of a batch are walked, and encoded, by codec: `cargo bench -p model --bench
+//! walk`.
 //!
 //! Throughput is of what comes out; the ratio that is printed first gives that of what went in.
 //! Estimate: the decoders are the cost (gzip some 400 MB/s, lz4 and snappy about 1 GB/s, zstd in
@@ -8,9 +9,12 @@
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on has failed")]
 #![allow(clippy::print_stdout, reason = "the result goes to whoever asked for it")]
 
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use model::Timestamp;
-use model::codec::encode;
+use model::codec::{Encoder, encode};
 use model::record_batch::{
     BatchBuilder, Compression, HEADER_SIZE_BYTES, NewRecord, ProducerStamp, RecordsWalk, Step,
     with_records,
@@ -24,6 +28,15 @@ const COMPRESSIONS: [Compression; 5] = [
     Compression::Snappy,
     Compression::Lz4,
     Compression::Zstd,
+];
+
+const ENCODED_PIECE_BYTES: usize = 16 << 10;
+/// With their levels.
+const ENCODED: [(Compression, &[i32]); 4] = [
+    (Compression::Gzip, &[1, 6, 9]),
+    (Compression::Snappy, &[0]),
+    (Compression::Lz4, &[0]),
+    (Compression::Zstd, &[-5, 1, 3, 5, 6, 9, 12, 15, 19, 22]),
 ];
 
 /// Orders as JSON of some 200 bytes, which compress as such things do.
@@ -86,5 +99,43 @@ fn walks(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, walks);
+/// In pieces, as a broker does it. Returns the longest time of a piece, and the most memory.
+fn encode_in_pieces(
+    records: &[u8],
+    (compression, level): (Compression, Option<i32>),
+) -> (Duration, usize) {
+    let (mut longest, mut memory_bytes) = (Duration::ZERO, 0);
+    let mut encoder = Encoder::new(compression, level, records.len(), Vec::new());
+    for piece in records.chunks(ENCODED_PIECE_BYTES) {
+        let begun = Instant::now();
+        encoder.encode(piece);
+        longest = longest.max(begun.elapsed());
+        memory_bytes = memory_bytes.max(encoder.memory_bytes());
+    }
+    black_box(encoder.finish(&[]));
+    (longest, memory_bytes)
+}
+
+fn encodes(criterion: &mut Criterion) {
+    let batch = batch_of(1 << 20);
+    let records = &batch[HEADER_SIZE_BYTES..];
+    let mut group = criterion.benchmark_group("encode-1024-KiB");
+    group.sample_size(10);
+    for (compression, levels) in ENCODED {
+        for level in levels {
+            let how = (compression, Some(*level));
+            // The least of some, as the machine has other things to do.
+            let longest = (0..5).map(|_| encode_in_pieces(records, how)).min().unwrap();
+            println!("{} {level}: longest piece and memory: {longest:?}", compression.name());
+            group.throughput(Throughput::Bytes(records.len() as u64));
+            let id = BenchmarkId::new(compression.name(), level);
+            group.bench_with_input(id, &how, |bencher, how| {
+                bencher.iter(|| encode_in_pieces(records, *how));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, walks, encodes);
 criterion_main!(benches);

@@ -1,5 +1,4 @@
-//! The codecs that a record batch may be compressed with: decoders, a piece at a time, and what
-//! encodes.
+//! The codecs that a record batch may be compressed with: decoders and encoders, a piece at a time.
 //!
 //! Of a decoder the whole input is in memory; the output never is. Who decodes says how much it wants next and
 //! may stop in between, so that a core is never busy for longer than a piece takes.
@@ -32,7 +31,7 @@ use lz4::Lz4;
 use snappy::Snappy;
 use zstd::Zstd;
 
-pub use encode::encode;
+pub use encode::{Encoder, encode};
 pub use snappy::RATIO_MAX as SNAPPY_RATIO_MAX;
 pub use zstd::WINDOW_BYTES_MAX as ZSTD_WINDOW_BYTES_MAX;
 
@@ -126,6 +125,11 @@ impl<'a> Decoder<'a> {
             return Err(CodecError::Truncated { compression: self.compression });
         }
         Ok(Decoded { consumed_bytes, produced_bytes })
+    }
+
+    /// How much has come out.
+    pub fn produced_bytes(&self) -> u64 {
+        self.produced_bytes
     }
 
     /// Whether everything has been decoded.

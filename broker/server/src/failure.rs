@@ -91,7 +91,9 @@ impl From<BatchError> for Failure {
                 ErrorCode::InvalidRecord
             }
             // Clients make smaller batches of the same records.
-            BatchError::Codec(CodecError::TooLarge { .. }) => ErrorCode::MessageTooLarge,
+            BatchError::Codec(CodecError::TooLarge { .. }) | BatchError::TooLarge { .. } => {
+                ErrorCode::MessageTooLarge
+            }
             BatchError::UnknownCompression { .. } => ErrorCode::UnsupportedCompressionType,
         };
         Failure::new(code, error)

@@ -8,7 +8,7 @@ use crate::record_batch::Compression;
 /// The window that RFC 8878 asks every decoder to have. A frame that needs a larger one, as those of
 /// the levels 20 to 22 say when their size is not known, is refused.
 pub const WINDOW_BYTES_MAX: usize = 1 << WINDOW_LOG_MAX;
-pub(super) const WINDOW_LOG_MAX: u32 = 23;
+const WINDOW_LOG_MAX: u32 = 23;
 
 pub(super) struct Zstd {
     context: DCtx<'static>,

@@ -4,6 +4,7 @@
 //! codes; but the variants stand under the code that Kafka's brokers answer, so that a server can
 //! map them one group to one code.
 
+use super::Compression;
 use crate::codec::CodecError;
 use crate::{Offset, ProducerEpoch, ProducerId, Timestamp};
 
@@ -107,6 +108,16 @@ pub enum BatchError {
     /// is allowed, which it does not limit.
     #[error(transparent)]
     Codec(#[from] CodecError),
+
+    // ---- Kafka answers MESSAGE_TOO_LARGE.
+    /// Too large in the codec in which it is to be stored.
+    #[error("more than {limit_bytes} bytes with compression '{}'", compression.name())]
+    TooLarge {
+        /// In which it is to be stored.
+        compression: Compression,
+        /// What is allowed.
+        limit_bytes: usize,
+    },
 
     // ---- Kafka answers INVALID_TIMESTAMP.
     /// Only a broker sets the append time.

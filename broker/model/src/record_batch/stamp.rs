@@ -42,13 +42,18 @@ pub fn set_log_append_time(batch: &mut [u8], now: Timestamp) {
 /// If `batch` has no whole header, or the new one would be longer than a batch can be.
 pub fn with_records(batch: &[u8], compression: Compression, records: &[u8]) -> Vec<u8> {
     let mut out = [&batch[..HEADER_SIZE_BYTES], records].concat();
-    let length = i32::try_from(out.len() - PREFIX_SIZE_BYTES).expect("batches are far smaller");
-    put(&mut out, POSITION_OF_LENGTH, length.to_be_bytes());
-    let attributes = i16::from_be_bytes(field(&out, POSITION_OF_ATTRIBUTES));
-    let attributes = attributes & !ATTRIBUTE_COMPRESSION_MASK | compression as i16;
-    put(&mut out, POSITION_OF_ATTRIBUTES, attributes.to_be_bytes());
-    update_crc(&mut out);
+    set_compression(&mut out, compression);
     out
+}
+
+/// Makes length, codec and CRC right for the bytes behind the header.
+pub(super) fn set_compression(batch: &mut [u8], compression: Compression) {
+    let length = i32::try_from(batch.len() - PREFIX_SIZE_BYTES).expect("batches are far smaller");
+    put(batch, POSITION_OF_LENGTH, length.to_be_bytes());
+    let attributes = i16::from_be_bytes(field(batch, POSITION_OF_ATTRIBUTES));
+    let attributes = attributes & !ATTRIBUTE_COMPRESSION_MASK | compression as i16;
+    put(batch, POSITION_OF_ATTRIBUTES, attributes.to_be_bytes());
+    update_crc(batch);
 }
 
 /// Makes the CRC right for the bytes as they are.

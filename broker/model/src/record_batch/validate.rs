@@ -5,8 +5,8 @@
 //! Does not know: sequence numbers already seen, sizes allowed as sent, leaders.
 
 use super::{
-    BatchError, BatchHeader, Compression, Record, RecordFault, Records, RecordsWalk, Step,
-    TimestampType, WalkedRecord, crc_of, whole_batch,
+    BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES, Record, RecordFault, Records,
+    RecordsWalk, Step, TimestampType, WalkedRecord, crc_of, whole_batch,
 };
 use crate::{Offset, ProducerEpoch, Timestamp};
 
@@ -50,6 +50,8 @@ pub struct Validated {
     pub header: BatchHeader,
     /// The highest timestamp of the records, or [`Timestamp::NONE`] if none has one.
     pub max_timestamp: Timestamp,
+    /// What the records take uncompressed.
+    pub records_bytes: u64,
 }
 
 impl Validated {
@@ -78,6 +80,7 @@ pub struct Validation<'a> {
     records: ToWalk<'a>,
     next_index: i32,
     max_timestamp: Timestamp,
+    records_bytes: u64,
 }
 
 /// Records that are not checked yet. Uncompressed ones are checked at once, as that takes hardly
@@ -106,9 +109,14 @@ impl<'a> Validation<'a> {
             return Err(BatchError::CrcMismatch { stored: header.crc, computed });
         }
         check_header(&header)?;
-        let max_timestamp = Timestamp::NONE;
-        let records = ToWalk::Nothing;
-        let mut validation = Validation { header, rules, records, next_index: 0, max_timestamp };
+        let mut validation = Validation {
+            header,
+            rules,
+            records: ToWalk::Nothing,
+            next_index: 0,
+            max_timestamp: Timestamp::NONE,
+            records_bytes: (batch.len() - HEADER_SIZE_BYTES) as u64,
+        };
         match header.compression()? {
             Compression::None => {
                 for record in Records::read(batch)? {
@@ -140,10 +148,14 @@ impl<'a> Validation<'a> {
             match walk.step(budget_bytes)? {
                 Step::Record(record) => self.check(record)?,
                 Step::Paused => return Ok(None),
-                Step::End => self.records = ToWalk::Nothing,
+                Step::End => {
+                    self.records_bytes = walk.decoded_bytes();
+                    self.records = ToWalk::Nothing;
+                }
             }
         }
-        Ok(Some(Validated { header: self.header, max_timestamp: self.max_timestamp }))
+        let Validation { header, max_timestamp, records_bytes, .. } = *self;
+        Ok(Some(Validated { header, max_timestamp, records_bytes }))
     }
 
     fn check(&mut self, record: WalkedRecord) -> Result<(), BatchError> {

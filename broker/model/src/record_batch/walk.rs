@@ -113,6 +113,11 @@ impl<'a> RecordsWalk<'a> {
         })
     }
 
+    /// What has come of the records, as they are uncompressed.
+    pub fn decoded_bytes(&self) -> u64 {
+        self.decoder.produced_bytes()
+    }
+
     /// Goes on to the end of the next record, for as long as the budget lasts. Bytes of the input
     /// and of what comes out of it are taken off the budget.
     pub fn step(&mut self, budget_bytes: &mut usize) -> Result<Step, BatchError> {

@@ -6,7 +6,7 @@ use lz4_flex::frame::{BlockSize, FrameDecoder, FrameInfo};
 
 use super::super::Decoder;
 use super::super::testing::{lz4, mixed};
-use super::encode;
+use super::{Encoder, encode};
 use crate::record_batch::Compression;
 
 const CODECS: [Compression; 5] = [
@@ -67,10 +67,35 @@ fn a_higher_level_makes_fewer_bytes() {
 }
 
 #[test]
-fn the_largest_windows_are_not_larger_than_decoders_have() {
-    let bytes = mixed(20 << 20);
-    let encoded = encode(&bytes, Compression::Zstd, Some(20));
-    assert!(decode(Compression::Zstd, &encoded) == bytes);
+fn a_piece_at_a_time_is_decoded_as_well() {
+    let bytes = mixed(300_000);
+    let levels = [(Compression::Zstd, Some(9)), (Compression::Gzip, Some(1))];
+    for (compression, level) in CODECS.map(|codec| (codec, None)).into_iter().chain(levels) {
+        for piece_bytes in [1, 1000, 16 << 10, 64 << 10, 70_000] {
+            let before = b"before".to_vec();
+            let mut encoder = Encoder::new(compression, level, bytes.len(), before);
+            for piece in bytes.chunks(piece_bytes) {
+                encoder.encode(piece);
+            }
+            let encoded = encoder.finish(&[]);
+            assert_eq!(encoded[..6], *b"before");
+            let decoded = decode(compression, &encoded[6..]);
+            assert!(decoded == bytes, "{compression:?} {level:?} in {piece_bytes}");
+        }
+    }
+}
+
+#[test]
+fn memory_is_bounded_at_every_level_whatever_the_size() {
+    let piece = mixed(32 << 10);
+    for size_bytes in [64 << 10, 1 << 20, 20 << 20, 1 << 30] {
+        for level in (1..=22).chain([-131_072, -5]) {
+            let mut encoder = Encoder::new(Compression::Zstd, Some(level), size_bytes, Vec::new());
+            encoder.encode(&piece);
+            let memory_bytes = encoder.memory_bytes();
+            assert!(memory_bytes <= 20 << 20, "{level}, {size_bytes}: {memory_bytes} bytes");
+        }
+    }
 }
 
 #[test]
