@@ -27,6 +27,6 @@ pub use cluster::{
 pub use record::{ClusterRecord, RecordError};
 pub use topic_config::{
     BrokerConfigs, CONFIGS, CompactionConfig, ConfigDefinition, ConfigError, ConfigKind,
-    ConfigSource, LogConfig, TimestampType, TopicConfigs, value_of,
+    ConfigSource, LogCompression, LogConfig, TimestampType, TopicConfigs, value_of,
 };
 pub use topic_name::{NameError, check as check_topic_name};

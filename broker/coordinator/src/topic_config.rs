@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub(crate) use broker::check_broker_configs;
 pub use broker::{BrokerConfigs, ConfigSource};
 pub use definition::{CONFIGS, ConfigDefinition, ConfigKind};
-pub use log::{CompactionConfig, LogConfig, TimestampType, value_of};
+pub use log::{CompactionConfig, LogCompression, LogConfig, TimestampType, value_of};
 
 /// Values by their names.
 pub(crate) type ConfigValues = BTreeMap<String, String>;
@@ -95,6 +95,16 @@ impl ConfigDefinition {
             }
             (None, ConfigKind::Int(low, high)) => {
                 outside(value.parse::<i32>().ok().map(i64::from), "INT", low, high)
+            }
+            (None, ConfigKind::IntOr(low, high, other)) => {
+                let number = value.parse::<i32>().ok().map(i64::from);
+                match number {
+                    Some(number) if number == other || (low..=high).contains(&number) => None,
+                    Some(_) => {
+                        Some(format!("Value must be between {low} and {high} or equal to {other}"))
+                    }
+                    None => outside(number, "INT", low, high),
+                }
             }
             (None, ConfigKind::Long(low, high)) => {
                 outside(value.parse::<i64>().ok(), "LONG", low, high)

@@ -33,6 +33,8 @@ pub(crate) type CoreMesh = Mesh<CoreRequest, CoreAnswer>;
 
 /// How long clients get to take their last answers when the broker stops.
 const FAREWELL_MAX: Duration = Duration::from_millis(500);
+/// Little may become much when it is stored uncompressed, and belongs to no request's memory.
+const RECOMPRESSED_BYTES: usize = 8 << 20;
 /// How often producers that are silent are looked for.
 const EXPIRY_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -58,8 +60,10 @@ pub(crate) struct Core {
     /// Whose turn it is to receive the rest of a request for which nothing is left of them.
     pub(crate) finishing: Budget,
     pub(crate) fetch_bytes: Budget,
-    /// Whose turn it is to open a compressed batch that takes long.
+    /// Whose turn it is to open a compressed batch that takes long, or to compress one anew.
     pub(crate) walking: Budget,
+    /// Of batches that were compressed anew and that their owners have not answered.
+    pub(crate) recompressed_bytes: Budget,
     pub(crate) fetch_sessions: FetchSessions,
     pub(crate) counters: ConnectionCounters,
     pub(crate) disk: Disk,
@@ -107,6 +111,7 @@ impl Core {
             finishing: Budget::new(1),
             fetch_bytes: Budget::new(memory.fetch_bytes),
             walking: Budget::new(1),
+            recompressed_bytes: Budget::new(RECOMPRESSED_BYTES),
             fetch_sessions,
             counters: ConnectionCounters::default(),
             disk: Disk::new(),

@@ -1,5 +1,7 @@
 //! The configs of a topic's logs, as their owner needs them.
 
+use model::record_batch::Compression;
+
 use super::{BrokerConfigs, ConfigDefinition, ConfigSource, TopicConfigs};
 
 /// Who sets the time of records.
@@ -22,6 +24,15 @@ pub struct CompactionConfig {
     pub dirty_ratio_min: f64,
     /// How long tombstones stay.
     pub tombstones_ms: i64,
+}
+
+/// How batches are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogCompression {
+    /// In which codec.
+    pub codec: Compression,
+    /// At which of its levels, if it has several.
+    pub level: Option<i32>,
 }
 
 /// What holds for a topic: its own configs over those of the broker over the defaults.
@@ -57,6 +68,8 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: i64,
     /// Who sets the time of records.
     pub timestamp_type: TimestampType,
+    /// How batches are stored; none as their producers compressed them.
+    pub compression: Option<LogCompression>,
 }
 
 impl LogConfig {
@@ -97,6 +110,9 @@ impl LogConfig {
                 "LogAppendTime" => TimestampType::LogAppendTime,
                 _ => TimestampType::CreateTime,
             },
+            compression: compression(text("compression.type"), |name| {
+                i32::try_from(number(name)).expect("checked when it was given")
+            }),
         }
     }
 
@@ -112,6 +128,19 @@ impl LogConfig {
     pub fn is_durable(&self, checkpoint_interval_ms: i64) -> bool {
         self.flush_messages == 1 || self.flush_ms < checkpoint_interval_ms
     }
+}
+
+/// What `compression.type` stands for, with the level that was said for it.
+fn compression(kind: &str, level: impl Fn(&str) -> i32) -> Option<LogCompression> {
+    let (codec, level) = match kind {
+        "uncompressed" => (Compression::None, None),
+        "gzip" => (Compression::Gzip, Some(level("compression.gzip.level"))),
+        "snappy" => (Compression::Snappy, None),
+        "lz4" => (Compression::Lz4, None),
+        "zstd" => (Compression::Zstd, Some(level("compression.zstd.level"))),
+        _ => return None,
+    };
+    Some(LogCompression { codec, level })
 }
 
 /// The value in force, and who says so.

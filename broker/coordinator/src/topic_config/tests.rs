@@ -1,3 +1,5 @@
+use model::record_batch::Compression;
+
 use super::*;
 
 fn configs(given: &[(&str, &str)]) -> Result<TopicConfigs, ConfigError> {
@@ -40,6 +42,7 @@ fn defaults_are_kafkas() {
     assert_eq!(config.timestamp_before_max_ms, i64::MAX);
     assert_eq!(config.timestamp_after_max_ms, 3_600_000);
     assert_eq!(config.timestamp_type, TimestampType::CreateTime);
+    assert_eq!(config.compression, None);
     // But for this one.
     assert!(config.is_durable(5000));
 }
@@ -62,6 +65,33 @@ fn what_is_given_holds() {
     assert_eq!(config.retention_ms, None);
     assert_eq!(config.retention_bytes, Some(1000));
     assert_eq!(configs(&given).unwrap().given()["segment.bytes"], "65536");
+}
+
+#[test]
+fn a_topic_has_a_codec_with_its_own_level() {
+    let levels = [("compression.gzip.level", "7"), ("compression.zstd.level", "-5")];
+    for (kind, codec, default, given) in [
+        ("uncompressed", Compression::None, None, None),
+        ("gzip", Compression::Gzip, Some(-1), Some(7)),
+        ("snappy", Compression::Snappy, None, None),
+        ("lz4", Compression::Lz4, None, None),
+        ("zstd", Compression::Zstd, Some(3), Some(-5)),
+    ] {
+        let kind = ("compression.type", kind);
+        let expected = |level| Some(LogCompression { codec, level });
+        assert_eq!(resolved(&[kind]).compression, expected(default));
+        assert_eq!(resolved(&[kind, levels[0], levels[1]]).compression, expected(given));
+    }
+    assert_eq!(resolved(&[("compression.type", "producer"), levels[0]]).compression, None);
+    for (name, valid, refused) in [
+        ("compression.gzip.level", ["-1", "1", "9"], ["-2", "0", "10"]),
+        ("compression.lz4.level", ["1", "9", "17"], ["-1", "0", "18"]),
+        ("compression.zstd.level", ["-131072", "0", "22"], ["-131073", "23", "fast"]),
+        ("compression.type", ["producer", "uncompressed", "zstd"], ["none", "GZIP", ""]),
+    ] {
+        assert!(valid.iter().all(|value| configs(&[(name, value)]).is_ok()), "{name}");
+        assert!(refused.iter().all(|value| configs(&[(name, value)]).is_err()), "{name}");
+    }
 }
 
 #[test]
@@ -123,6 +153,15 @@ fn refusals_are_kafkas_and_name_the_value_and_what_is_allowed() {
     assert_eq!(
         text(&[("compression.lz4.level", "18")]),
         "Invalid value 18 for configuration compression.lz4.level: Value must be no more than 17"
+    );
+    assert_eq!(
+        text(&[("compression.gzip.level", "0")]),
+        "Invalid value 0 for configuration compression.gzip.level: Value must be between 1 and 9 or \
+         equal to -1"
+    );
+    assert_eq!(
+        text(&[("compression.gzip.level", "high")]),
+        "Invalid value high for configuration compression.gzip.level: Not a number of type INT"
     );
     assert_eq!(
         text(&[("flush.messages", "often")]),

@@ -21,7 +21,7 @@ pub(super) fn type_code(kind: ConfigKind) -> i8 {
     match kind {
         ConfigKind::Boolean => 1,
         ConfigKind::Choice(_) => 2,
-        ConfigKind::Int(..) => 3,
+        ConfigKind::Int(..) | ConfigKind::IntOr(..) => 3,
         ConfigKind::Long(..) => 5,
         ConfigKind::Ratio => 6,
         ConfigKind::List(_) => 7,

@@ -1,25 +1,31 @@
 //! Produce: one batch for each of some partitions.
 
-use std::collections::BTreeMap;
+mod appends;
+mod opening;
+
 use std::future::Future;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use coordinator::TimestampType;
+use coordinator::{LogConfig, TimestampType};
 use model::record_batch::{
-    self, AppendRules, BatchError, BatchHeader, Compression, Validated, Validation,
+    self, AppendRules, BatchError, BatchHeader, Compression, Recompression, Validated,
 };
 use model::{Offset, Timestamp, TopicPartition};
 use replication::Batch;
 use runtime::CoreId;
+use runtime::sync::budget::Share;
 use wire::produce::{
     BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, TopicProduceResponse,
 };
 use wire::{ApiKey, ErrorCode, ProduceRequest, ProduceResponse, Text};
 
-use crate::call::{AckWait, AppendCall, AppendOutcome, CoreAnswer, CoreRequest};
+use appends::{Appends, Part};
+use opening::{WALK_PIECE_BYTES, recompress, validate};
+
+use crate::call::{AckWait, AppendOutcome};
 use crate::connection::Affinity;
 use crate::core::Core;
 use crate::failure::Failure;
@@ -30,9 +36,6 @@ const ACKS_LEADER: i16 = 1;
 const ACKS_ALL: i16 = -1;
 /// With acks=1: long beyond any flush that ends at all.
 const LEADER_FLUSH_MAX: Duration = Duration::from_secs(120);
-/// Of compressed records, what is read and comes out before the core's other tasks get their turn:
-/// some 100 microseconds.
-const WALK_PIECE_BYTES: usize = 64 << 10;
 
 pub(super) enum Produced {
     Answer(ProduceResponse),
@@ -40,13 +43,6 @@ pub(super) enum Produced {
     Unacknowledged,
     /// and an error can only be told by ending the connection.
     Failed,
-}
-
-/// What becomes of one partition's batch.
-struct Part {
-    topic: usize,
-    index: usize,
-    log_append_time: Option<Timestamp>,
 }
 
 /// A batch's fate before its owner has seen it.
@@ -85,8 +81,12 @@ pub(super) async fn begin(
     let ProduceRequest { acks, timeout_ms, topic_data, .. } = request;
     let image = core.image();
     let mut responses = Vec::with_capacity(topic_data.len());
-    type Batches = (Vec<Part>, Vec<(TopicPartition, Batch)>);
-    let mut calls: BTreeMap<CoreId, Batches> = BTreeMap::new();
+    let mut appends = Appends::new(match acks {
+        ACKS_NONE => AckWait::Append,
+        // The request's timeout is for other brokers' copies; a leader's own flush is waited for.
+        ACKS_LEADER => AckWait::Flush(LEADER_FLUSH_MAX),
+        _ => AckWait::Flush(Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))),
+    });
     let mut walked_bytes = 0;
     for (topic_number, data) in topic_data.into_iter().enumerate() {
         let topic = image.topic(&data.name);
@@ -97,44 +97,28 @@ pub(super) async fn begin(
                 runtime::yield_now().await;
                 walked_bytes = 0;
             }
-            let checked = check(core, topic, data, acks, version, &mut walked_bytes).await;
-            partition_responses.push(match checked {
-                Ok((partition, owner, batch, log_append_time)) => {
-                    let part = Part { topic: topic_number, index: number, log_append_time };
-                    let (parts, batches) = calls.entry(owner).or_default();
-                    parts.push(part);
-                    batches.push((partition, batch));
-                    PartitionProduceResponse { index, ..answer(Err(pending()), None) }
-                }
+            let added = async {
+                let checked = check(core, topic, data, acks, version, &mut walked_bytes).await?;
+                let (owner, partition) = (checked.owner, checked.partition);
+                let log_append_time = checked.log_append_time;
+                let (batch, memory) =
+                    to_store(core, checked, &mut appends, &mut walked_bytes).await?;
+                let part = Part { topic: topic_number, index: number, log_append_time };
+                appends.add(owner, part, (partition, batch), memory);
+                Ok(())
+            };
+            partition_responses.push(match added.await {
+                Ok(()) => PartitionProduceResponse { index, ..answer(Err(pending()), None) },
                 Err(refused) => PartitionProduceResponse { index, ..refusal(refused) },
             });
         }
         responses.push(TopicProduceResponse { name: data.name, partition_responses });
     }
-    let owners = calls.iter().map(|(owner, (parts, _))| (*owner, parts.len()));
-    affinity.note(core, ApiKey::Produce, owners);
-    let wait = match acks {
-        ACKS_NONE => AckWait::Append,
-        // The request's timeout is for other brokers' copies; a leader's own flush is waited for.
-        ACKS_LEADER => AckWait::Flush(LEADER_FLUSH_MAX),
-        _ => AckWait::Flush(Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0))),
-    };
-    let calls: Vec<_> = calls
-        .into_iter()
-        .map(|(owner, (parts, batches))| {
-            let call = AppendCall { batches, wait };
-            (parts, core.mesh().call(owner, CoreRequest::Append(call)))
-        })
-        .collect();
+    affinity.note(core, ApiKey::Produce, appends.counts());
+    let handed_over = appends.finish(core);
     async move {
-        for (parts, call) in calls {
-            let outcomes = match call.await {
-                Ok(CoreAnswer::Appended(outcomes)) => outcomes,
-                Ok(other) => unreachable!("not an answer to this: {other:?}"),
-                Err(_) => parts.iter().map(|_| Err(stopping())).collect(),
-            };
-            assert_eq!(parts.len(), outcomes.len(), "an outcome for every batch");
-            for (part, outcome) in parts.iter().zip(outcomes) {
+        for batches in handed_over {
+            for (part, outcome) in batches.outcomes().await {
                 let slot = &mut responses[part.topic].partition_responses[part.index];
                 let index = slot.index;
                 *slot = PartitionProduceResponse { index, ..answer(outcome, part.log_append_time) };
@@ -161,21 +145,26 @@ fn pending() -> Failure {
     Failure::new(ErrorCode::UnknownServerError, "no answer yet")
 }
 
-fn stopping() -> Failure {
-    Failure::new(ErrorCode::NotLeaderOrFollower, "the broker is stopping")
+/// A batch that may be appended.
+struct Checked<'a> {
+    partition: TopicPartition,
+    owner: CoreId,
+    bytes: Bytes,
+    validated: Validated,
+    config: &'a LogConfig,
+    /// If the broker sets the time.
+    log_append_time: Option<Timestamp>,
 }
 
-type Checked = (TopicPartition, CoreId, Batch, Option<Timestamp>);
-
 /// Everything that can be said of a batch without its partition's owner.
-async fn check(
+async fn check<'a>(
     core: &Core,
-    topic: Option<&Arc<TopicImage>>,
+    topic: Option<&'a Arc<TopicImage>>,
     data: PartitionProduceData,
     acks: i16,
     version: i16,
     walked_bytes: &mut usize,
-) -> Result<Checked, Refused> {
+) -> Result<Checked<'a>, Refused> {
     if !matches!(acks, ACKS_NONE | ACKS_LEADER | ACKS_ALL) {
         let text = format!("acks {acks}: choose 0, 1 or -1 (all)");
         return Err(Failure::new(ErrorCode::InvalidRequiredAcks, text).into());
@@ -220,53 +209,44 @@ async fn check(
         let text = format!("zstd needs Produce {ZSTD_VERSION_MIN} or later, not {version}");
         return Err(Failure::new(ErrorCode::UnsupportedCompressionType, text).into());
     }
-    if sets_time {
-        let now = Timestamp(now);
-        let batch = patched(&bytes, |batch| record_batch::set_log_append_time(batch, now));
-        return Ok((partition, owner, batch, Some(now)));
-    }
-    let batch = match validated.max_timestamp_to_patch() {
-        Some(time) => patched(&bytes, |batch| record_batch::set_max_timestamp(batch, time)),
-        None => Batch { header: validated.header, bytes },
-    };
-    Ok((partition, owner, batch, None))
+    let log_append_time = sets_time.then_some(Timestamp(now));
+    Ok(Checked { partition, owner, bytes, validated, config, log_append_time })
 }
 
-/// Small batches are walked at once. Others take turns, so that a core has the memory of one walk
-/// and what comes out of it is bounded by the configuration, however many clients there are.
-async fn validate(
+/// The batch as it is stored, and its memory if that is not the request's.
+async fn to_store(
     core: &Core,
-    bytes: &[u8],
-    rules: AppendRules,
+    checked: Checked<'_>,
+    appends: &mut Appends,
     walked_bytes: &mut usize,
-) -> Result<Validated, BatchError> {
-    let mut validation = Validation::begin(bytes, rules)?;
-    if !validation.has_more() || bytes.len() <= WALK_PIECE_BYTES {
-        let mut budget_bytes = WALK_PIECE_BYTES;
-        let validated = validation.step(&mut budget_bytes)?;
-        *walked_bytes += WALK_PIECE_BYTES - budget_bytes;
-        if let Some(validated) = validated {
-            return Ok(validated);
-        }
+) -> Result<(Batch, Option<Share>), Refused> {
+    let Checked { bytes, validated, config, log_append_time, .. } = checked;
+    let sent = validated.header.compression()?;
+    let stamp = |batch: &mut [u8]| match (log_append_time, validated.max_timestamp_to_patch()) {
+        (Some(now), _) => record_batch::set_log_append_time(batch, now),
+        (None, Some(time)) => record_batch::set_max_timestamp(batch, time),
+        (None, None) => {}
+    };
+    if let Some(into) = config.compression.filter(|into| into.codec != sent) {
+        // As sent it was within the limit; in another codec it may be larger.
+        let limit_bytes = config.message_bytes_max;
+        let batch_bytes_max = Recompression::batch_bytes_max(&validated, limit_bytes);
+        let mut memory = appends.memory(core, batch_bytes_max).await;
+        let anew = recompress(core, &bytes, &validated, into, limit_bytes, walked_bytes).await;
+        let mut batch = anew?;
+        memory.shrink_to(batch.len());
+        stamp(&mut batch);
+        return Ok((batch_of(Bytes::from(batch)), Some(memory)));
     }
-    // The piece that was walked is walked again, rather than held while others have their turn.
-    drop(validation);
-    let _turn = core.walking.take(1).await;
-    let mut validation = Validation::begin(bytes, rules)?;
-    loop {
-        runtime::yield_now().await;
-        let mut budget_bytes = WALK_PIECE_BYTES;
-        if let Some(validated) = validation.step(&mut budget_bytes)? {
-            return Ok(validated);
-        }
+    if log_append_time.is_none() && validated.max_timestamp_to_patch().is_none() {
+        return Ok((Batch { header: validated.header, bytes }, None));
     }
+    let mut copy = BytesMut::from(&bytes[..]);
+    stamp(&mut copy);
+    Ok((batch_of(copy.freeze()), None))
 }
 
-/// A copy of the batch with a change in its header.
-fn patched(bytes: &Bytes, patch: impl FnOnce(&mut [u8])) -> Batch {
-    let mut copy = BytesMut::from(&bytes[..]);
-    patch(&mut copy);
-    let bytes = copy.freeze();
+fn batch_of(bytes: Bytes) -> Batch {
     let header = BatchHeader::read(&bytes).expect("it was valid before");
     Batch { header, bytes }
 }

@@ -28,11 +28,6 @@ impl DataDir {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
-
-    /// Tells brokers that begin here more than what every test tells them.
-    pub(crate) fn configure(&self, text: &str) {
-        std::fs::write(self.0.join("more.toml"), text).unwrap();
-    }
 }
 
 impl Drop for DataDir {
@@ -64,10 +59,15 @@ impl Broker {
     }
 
     pub(crate) fn start_with(data_dir: &DataDir, options: &[&str]) -> Broker {
+        Broker::start_configured(data_dir, "", options)
+    }
+
+    /// With this in its configuration file, too.
+    pub(crate) fn start_configured(data_dir: &DataDir, config: &str, options: &[&str]) -> Broker {
         // A test that fails shows why connections were closed.
+        let text = format!("[broker]\nlog = \"info\"\n{config}");
         let config = data_dir.path().join("test.toml");
-        let more = std::fs::read_to_string(data_dir.path().join("more.toml")).unwrap_or_default();
-        std::fs::write(&config, format!("[broker]\nlog = \"info\"\n{more}")).unwrap();
+        std::fs::write(&config, text).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
         command.arg("serve").arg("--config").arg(config);
         command.arg("--data-dir").arg(data_dir.path().join("data")).args(options);

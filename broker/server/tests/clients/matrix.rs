@@ -98,6 +98,20 @@ fn check_records(writer: Client, reader_after_restart: Client) {
     broker.stop();
 }
 
+/// Whatever it is written in, everybody reads what is stored in its topic's codec.
+fn check_compressed_anew(kind: &str, writer: Client) {
+    let data = DataDir::new(&format!("compressed-anew-{kind}"));
+    let config = format!("[topic-configs]\n\"compression.type\" = \"{kind}\"\n");
+    let broker = Broker::start_configured(&data, &config, &["--listen", "127.0.0.1:0"]);
+    if writer.matrix(&["write", broker.address(), "records"]).is_none() {
+        return;
+    }
+    for reader in Client::READERS {
+        check_read(writer, reader, &broker);
+    }
+    broker.stop();
+}
+
 /// What a reader sees, from wherever it begins to read.
 fn check_read(writer: Client, reader: Client, broker: &Broker) {
     let Some(mut result) = reader.matrix(&["read", broker.address(), "records"]) else { return };
@@ -217,6 +231,31 @@ fn what_kafka_python_writes_is_read_by_all() {
 #[test]
 fn what_aiokafka_writes_is_read_by_all() {
     check_records(Client::Aiokafka, Client::KafkaPython);
+}
+
+#[test]
+fn what_is_stored_as_gzip_is_read_by_all() {
+    check_compressed_anew("gzip", Client::Librdkafka);
+}
+
+#[test]
+fn what_is_stored_as_snappy_is_read_by_all() {
+    check_compressed_anew("snappy", Client::Java);
+}
+
+#[test]
+fn what_is_stored_as_lz4_is_read_by_all() {
+    check_compressed_anew("lz4", Client::FranzGo);
+}
+
+#[test]
+fn what_is_stored_as_zstd_is_read_by_all() {
+    check_compressed_anew("zstd", Client::Librdkafka);
+}
+
+#[test]
+fn what_is_stored_uncompressed_is_read_by_all() {
+    check_compressed_anew("uncompressed", Client::Java);
 }
 
 #[test]

@@ -145,10 +145,8 @@ fn kafkas_dump_tool_reads_sealed_segments() {
 fn kafkas_tools_read_compacted_segments() {
     const KEYS: usize = 50;
     let data = DataDir::new("compacted");
-    data.configure(
-        "[journal]\ncheckpoint-interval-ms = 100\n[compaction]\ncheck-interval-ms = 100\n",
-    );
-    let broker = Broker::start(&data);
+    let text = "[journal]\ncheckpoint-interval-ms = 100\n[compaction]\ncheck-interval-ms = 100\n";
+    let broker = Broker::start_configured(&data, text, &["--listen", "127.0.0.1:0"]);
     let address = broker.address();
     let create = ["--bootstrap-server", address, "--create", "--topic", "changelog"];
     let configs = [

@@ -10,8 +10,12 @@ use wire::ErrorCode::{
     self, CorruptMessage, InvalidRecord, InvalidTimestamp, MessageTooLarge,
     UnsupportedCompressionType,
 };
+use wire::incremental_alter_configs::{
+    IncrementalAlterConfigsResource, IncrementalAlterableConfig,
+};
+use wire::{IncrementalAlterConfigsRequest, Text};
 
-use crate::machine::Target;
+use crate::machine::{BUDGET_BYTES, Neighbour, Target, rss_bytes, say};
 use crate::support::{batch, now_ms, produce};
 
 struct Case {
@@ -307,7 +311,7 @@ fn h3_batches_that_lie_are_refused_with_their_error_and_nothing_of_them_is_kept(
             wrong.push(format!("{name}: {expected:?} expected, {code:?}: {text:?}"));
         }
         if begun.elapsed() > std::time::Duration::from_millis(500) {
-            crate::machine::say(&format!("{name}: {:.2?}", begun.elapsed()));
+            say(&format!("{name}: {:.2?}", begun.elapsed()));
         }
         kept += i64::from(partition.error_code == ErrorCode::None);
     }
@@ -321,4 +325,55 @@ fn h3_batches_that_lie_are_refused_with_their_error_and_nothing_of_them_is_kept(
         kept += 3;
     }
     target.check(&format!("{} batches", cases.len()));
+}
+
+#[test]
+fn h15_little_that_is_stored_as_much_takes_a_bounded_amount() {
+    const CLIENTS_COUNT: usize = 6;
+    const BATCHES_COUNT: usize = 100;
+    let target = Target::start();
+    let mut client = target.broker.connect();
+    client.auto_create("blown-up");
+    let configs = [("compression.type", "uncompressed"), ("flush.messages", "1000000")];
+    let config = |(name, value)| IncrementalAlterableConfig {
+        name: Text::from_static(name),
+        config_operation: 0,
+        value: Some(Text::from_static(value)),
+    };
+    let resource = IncrementalAlterConfigsResource {
+        resource_type: 2,
+        resource_name: Text::from_static("blown-up"),
+        configs: configs.map(config).to_vec(),
+    };
+    let alter = IncrementalAlterConfigsRequest { resources: vec![resource], validate_only: false };
+    assert_eq!(client.call(1, &alter).responses[0].error_code, ErrorCode::None);
+    let large = batch(&[&vec![0; 1_000_000]], now_ms(), ProducerStamp::NONE);
+    let small = compress(&large, Compression::Gzip);
+    assert!(small.len() < 2000, "{} bytes", small.len());
+    let mut request = produce("blown-up", 0, -1, small);
+    let partitions = &mut request.topic_data[0].partition_data;
+    *partitions = vec![partitions[0].clone(); BATCHES_COUNT];
+    let neighbour = Neighbour::start(&target.broker, "busy");
+    let mut clients: Vec<_> = (0..CLIENTS_COUNT).map(|_| target.broker.connect()).collect();
+    for client in &mut clients {
+        client.send(9, &request);
+    }
+    let mut most_bytes = 0;
+    for client in &mut clients {
+        let frame = std::thread::scope(|scope| {
+            let receiving = scope.spawn(|| client.receive::<wire::ProduceRequest>(9));
+            while !receiving.is_finished() {
+                most_bytes = most_bytes.max(rss_bytes(&target.broker));
+                std::thread::sleep(std::time::Duration::from_millis(2));
+            }
+            receiving.join().unwrap()
+        });
+        for partition in &frame.1.responses[0].partition_responses {
+            assert_eq!(partition.error_code, ErrorCode::None, "{:?}", partition.error_message);
+        }
+    }
+    let most_mib = most_bytes as f64 / f64::from(1 << 20);
+    say(&format!("at most {most_mib:.1} MiB; beside it {}", neighbour.stop()));
+    assert!(most_bytes <= BUDGET_BYTES, "{most_mib:.1} MiB");
+    target.check("600 MB from 600 KB");
 }

@@ -24,9 +24,10 @@ fetch-bytes = 16777216
 ";
 const CORES_COUNT: u64 = 2;
 const MIB: u64 = 1 << 20;
-/// On each core: tails, requests and one that goes beyond, answers to fetches. Besides: the program,
-/// rings, what a zstd window and a decoded request take.
-const BUDGET_BYTES: u64 = CORES_COUNT * (8 + 16 + 4 + 16) * MIB + 64 * MIB;
+/// On each core: tails, requests and one that goes beyond, answers to fetches; 8 MiB of batches that are
+/// compressed anew, and as much that the allocator keeps of them. Besides: the program, rings, what a
+/// zstd window and a decoded request take.
+pub(crate) const BUDGET_BYTES: u64 = CORES_COUNT * (8 + 16 + 4 + 16 + 16) * MIB + 64 * MIB;
 
 /// A broker with this configuration.
 pub(crate) struct Target {

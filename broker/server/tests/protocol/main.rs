@@ -7,6 +7,7 @@
 mod support;
 
 mod compaction;
+mod compression;
 mod configs;
 mod connection;
 mod deletions;
