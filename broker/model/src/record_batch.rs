@@ -34,7 +34,7 @@ pub use error::{BatchError, RecordFault};
 pub use recompress::Recompression;
 pub use records::{Record, RecordHeader, RecordHeaders, Records};
 pub use stamp::{assign, set_log_append_time, set_max_timestamp, with_records};
-pub use thinned::thinned;
+pub use thinned::Thinning;
 pub use validate::{AppendRules, Validated, Validation, validate_from_client};
 pub use walk::{RecordsWalk, Step, WalkedRecord};
 

@@ -13,50 +13,94 @@ use super::{
     POSITION_OF_RECORDS_COUNT, PREFIX_SIZE_BYTES, RecordFault, TimestampType, varint,
 };
 use crate::Timestamp;
-use crate::codec::encode;
+use crate::codec::Encoder;
 
-/// The batch with only some of its records: `records` are all of them, decompressed, and `kept` the
-/// places in these bytes of runs of whole records that stay, in order. A delete horizon takes the
-/// place of the time that the records' times are counted from (KIP-534).
-pub fn thinned(
-    batch: &[u8],
-    records: &[u8],
-    kept: &[Range<usize>],
-    delete_horizon: Option<Timestamp>,
-) -> Result<Vec<u8>, BatchError> {
-    let header = BatchHeader::read(batch)?;
-    let base_timestamp = delete_horizon.unwrap_or(header.base_timestamp);
-    let mut out = Vec::with_capacity(records.len());
-    let mut max_timestamp = Timestamp::NONE;
-    let mut records_count = 0;
-    for range in kept {
-        let mut rest = &records[range.clone()];
-        while !rest.is_empty() {
-            let index = records_count;
-            let timestamp = copy_record(&mut rest, &mut out, &header, base_timestamp)
-                .map_err(|fault| BatchError::Record { index, fault })?;
-            max_timestamp = max_timestamp.max(timestamp);
-            records_count += 1;
+/// Encoded at a time.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// A batch that is being thinned out.
+pub struct Thinning {
+    attributes: i16,
+    base_timestamp: Timestamp,
+    max_timestamp: Timestamp,
+    records_count: i32,
+    /// Those that stay, and how much of them is encoded.
+    records: Vec<u8>,
+    encoded_bytes: usize,
+    encoder: Option<Encoder>,
+}
+
+impl Thinning {
+    /// Of a batch of which only some records are to stay: `records` are all of them, decompressed, and
+    /// `kept` the places in these bytes of runs of whole records, in order. A delete horizon takes the
+    /// place of the time that the records' times are counted from (KIP-534).
+    pub fn begin(
+        batch: &[u8],
+        records: &[u8],
+        kept: &[Range<usize>],
+        delete_horizon: Option<Timestamp>,
+    ) -> Result<Thinning, BatchError> {
+        let header = BatchHeader::read(batch)?;
+        let base_timestamp = delete_horizon.unwrap_or(header.base_timestamp);
+        let mut left = Vec::with_capacity(records.len());
+        let mut max_timestamp = Timestamp::NONE;
+        let mut records_count = 0;
+        for range in kept {
+            let mut rest = &records[range.clone()];
+            while !rest.is_empty() {
+                let index = records_count;
+                let timestamp = copy_record(&mut rest, &mut left, &header, base_timestamp)
+                    .map_err(|fault| BatchError::Record { index, fault })?;
+                max_timestamp = max_timestamp.max(timestamp);
+                records_count += 1;
+            }
         }
+        if header.timestamp_type() == TimestampType::LogAppendTime {
+            max_timestamp = header.max_timestamp;
+        }
+        let mut attributes = header.attributes;
+        if delete_horizon.is_some() {
+            attributes |= ATTRIBUTE_DELETE_HORIZON;
+        }
+        let out = batch[..HEADER_SIZE_BYTES].to_vec();
+        let encoder = Encoder::new(header.compression()?, None, left.len(), out);
+        Ok(Thinning {
+            attributes,
+            base_timestamp,
+            max_timestamp,
+            records_count,
+            records: left,
+            encoded_bytes: 0,
+            encoder: Some(encoder),
+        })
     }
-    if header.timestamp_type() == TimestampType::LogAppendTime {
-        max_timestamp = header.max_timestamp;
+
+    /// The highest time of the records that stay.
+    pub fn max_timestamp(&self) -> Timestamp {
+        self.max_timestamp
     }
-    let mut attributes = header.attributes;
-    if delete_horizon.is_some() {
-        attributes |= ATTRIBUTE_DELETE_HORIZON;
+
+    /// Encodes a piece of the records. The batch when it was the last one; after that it must not go on.
+    pub fn step(&mut self) -> Option<Vec<u8>> {
+        let rest = &self.records[self.encoded_bytes..];
+        let mut encoder = self.encoder.take().expect("there is more to do");
+        if PIECE_BYTES < rest.len() {
+            encoder.encode(&rest[..PIECE_BYTES]);
+            self.encoded_bytes += PIECE_BYTES;
+            self.encoder = Some(encoder);
+            return None;
+        }
+        let mut batch = encoder.finish(rest);
+        let length = i32::try_from(batch.len() - PREFIX_SIZE_BYTES);
+        let length = length.expect("what stays of a batch is hardly larger than the batch");
+        put(&mut batch, POSITION_OF_LENGTH, length.to_be_bytes());
+        put(&mut batch, POSITION_OF_ATTRIBUTES, self.attributes.to_be_bytes());
+        put(&mut batch, POSITION_OF_BASE_TIMESTAMP, self.base_timestamp.0.to_be_bytes());
+        put(&mut batch, POSITION_OF_MAX_TIMESTAMP, self.max_timestamp.0.to_be_bytes());
+        put(&mut batch, POSITION_OF_RECORDS_COUNT, self.records_count.to_be_bytes());
+        update_crc(&mut batch);
+        Some(batch)
     }
-    let encoded = encode(&out, header.compression()?, None);
-    let mut thinned = [&batch[..HEADER_SIZE_BYTES], &encoded].concat();
-    let length = i32::try_from(thinned.len() - PREFIX_SIZE_BYTES)
-        .map_err(|_| BatchError::LengthTooSmall { length: i32::MAX })?;
-    put(&mut thinned, POSITION_OF_LENGTH, length.to_be_bytes());
-    put(&mut thinned, POSITION_OF_ATTRIBUTES, attributes.to_be_bytes());
-    put(&mut thinned, POSITION_OF_BASE_TIMESTAMP, base_timestamp.0.to_be_bytes());
-    put(&mut thinned, POSITION_OF_MAX_TIMESTAMP, max_timestamp.0.to_be_bytes());
-    put(&mut thinned, POSITION_OF_RECORDS_COUNT, records_count.to_be_bytes());
-    update_crc(&mut thinned);
-    Ok(thinned)
 }
 
 /// Copies the record at the front of `rest`, with its time counted from another. Returns its time.

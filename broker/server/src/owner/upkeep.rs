@@ -143,14 +143,14 @@ impl Owner {
                     Ok(Some(report)) => tell_compaction(partition, &report, begun),
                     Ok(None) | Err(CompactionError::Gone { .. }) => break,
                     Err(CompactionError::Stopped(_)) => return,
-                    Err(error @ CompactionError::NoSpace { .. }) => {
-                        tracing::warn!(%partition, %error, "a log was not compacted");
-                        break;
-                    }
-                    Err(error @ CompactionError::Read(_)) => {
+                    Err(error @ CompactionError::Read(ReadError::Damaged { .. })) => {
                         tracing::error!(%partition, %error,
                             "a log cannot be compacted, and is left as it is");
                         left_alone.insert(partition);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%partition, %error, "a log was not compacted");
+                        break;
                     }
                 }
             }

@@ -173,10 +173,15 @@ impl Log {
     ) -> Result<CompactionReport, CompactionError> {
         let _memory = self.shared.compacting.take(1).await;
         self.state.borrow_mut().is_compacting = true;
-        let guard = Compacting(self.clone());
-        let compacted = self.compact_up_to(rules, dirtiness.end).await;
-        drop(guard);
-        compacted
+        let _compacting = Compacting(self.clone());
+        let log_start = self.ends().log_start;
+        match self.compact_up_to(rules, dirtiness.end).await {
+            // Segments may have gone while they were read.
+            Err(CompactionError::Read(_)) if log_start < self.ends().log_start => {
+                Err(CompactionError::Gone { partition: self.partition })
+            }
+            compacted => compacted,
+        }
     }
 
     async fn compact_up_to(

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use model::codec::Decoder;
 use model::record_batch::{
-    self, BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES, Records, TimestampType,
+    BatchError, BatchHeader, Compression, HEADER_SIZE_BYTES, Records, Thinning,
 };
 use model::{Offset, Timestamp};
 
@@ -125,11 +125,13 @@ impl<'a> Judge<'a> {
         }
         let horizon =
             needs_horizon.then(|| Timestamp(self.now.0.saturating_add(self.tombstones_ms)));
-        let part = record_batch::thinned(batch, &bytes, &ranges, horizon)?;
-        let thinned = BatchHeader::read(&part)?;
-        let max_timestamp = match header.timestamp_type() {
-            TimestampType::CreateTime => thinned.max_timestamp,
-            TimestampType::LogAppendTime => header.max_timestamp,
+        let mut thinning = Thinning::begin(batch, &bytes, &ranges, horizon)?;
+        let max_timestamp = thinning.max_timestamp();
+        let part = loop {
+            if let Some(part) = thinning.step() {
+                break part;
+            }
+            pace.step(0).await;
         };
         Ok(Judged { kept_count, max_timestamp, kept: Kept::Part(part), ..whole })
     }
