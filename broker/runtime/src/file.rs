@@ -112,6 +112,12 @@ impl File {
         submit(Op::Allocate { fd: self.fd, position, size_bytes }).await.result.map(done)
     }
 
+    /// Gives back the space of a range, which then reads as zeros (`FALLOC_FL_PUNCH_HOLE`). Its size
+    /// and position are whole blocks. Not every file system can.
+    pub async fn punch(&self, position: u64, size_bytes: u64) -> io::Result<()> {
+        submit(Op::Punch { fd: self.fd, position, size_bytes }).await.result.map(done)
+    }
+
     /// Cuts or extends the file.
     pub async fn truncate(&self, size_bytes: u64) -> io::Result<()> {
         submit(Op::Truncate { fd: self.fd, size_bytes }).await.result.map(done)

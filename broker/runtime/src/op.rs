@@ -107,6 +107,8 @@ pub(crate) enum Op {
     Sync { fd: Fd, mode: SyncMode },
     /// Reserves space and extends the file over it. → `Done`
     Allocate { fd: Fd, position: u64, size_bytes: u64 },
+    /// Gives the space of a range back, in whole blocks; it reads as zeros. → `Done`
+    Punch { fd: Fd, position: u64, size_bytes: u64 },
     /// → `Done`
     Truncate { fd: Fd, size_bytes: u64 },
     /// → `Size`

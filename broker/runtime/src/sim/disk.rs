@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::names::{Names, Node};
 use super::pages::Pages;
+use crate::buffer::BLOCK_SIZE_BYTES;
 use crate::op::OpenOptions;
 use crate::rng::Rng;
 
@@ -111,6 +112,8 @@ struct Content {
     /// The size has changed since the last flush, by the write of this number.
     resized: Option<u64>,
     last_write: u64,
+    /// Blocks that take no space.
+    punched: BTreeSet<u64>,
 }
 
 /// The disk of one machine. A clone shares with it what neither of them has changed since.
@@ -293,6 +296,20 @@ impl Disk {
         Ok(())
     }
 
+    /// Whole blocks become zeros that take no space, for good: were they to come back with a loss of
+    /// power, so would the space that others have by then.
+    pub(super) fn punch(&mut self, inode: Inode, position: u64, size_bytes: u64) {
+        let end = (position + size_bytes).min(self.size_bytes(inode));
+        let content = self.content(inode);
+        if position < end {
+            let zeros = vec![0; index(end - position)];
+            content.write(position, &zeros, &mut || true);
+            content.flush_sectors(sectors_of(position, zeros.len()), u64::MAX);
+            let block = BLOCK_SIZE_BYTES as u64;
+            content.punched.extend(position.div_ceil(block)..end / block);
+        }
+    }
+
     pub(super) fn truncate(&mut self, inode: Inode, size_bytes: u64) {
         self.content(inode).resize(size_bytes);
     }
@@ -308,7 +325,11 @@ impl Disk {
 
     /// What its files take.
     pub fn used_bytes(&self) -> u64 {
-        self.names.files().iter().map(|(_, inode)| self.size_bytes(*inode)).sum()
+        let used_bytes = |inode: &Inode| {
+            let punched_bytes = self.contents[inode].punched.len() * BLOCK_SIZE_BYTES;
+            self.size_bytes(*inode).saturating_sub(punched_bytes as u64)
+        };
+        self.names.files().iter().map(|(_, inode)| used_bytes(inode)).sum()
     }
 
     pub(super) fn free_bytes(&self) -> u64 {
@@ -319,7 +340,8 @@ impl Disk {
         self.capacity_bytes.saturating_sub(self.used_bytes())
     }
 
-    pub(super) fn capacity_bytes(&self) -> u64 {
+    /// How much its files can take.
+    pub fn capacity_bytes(&self) -> u64 {
         self.capacity_bytes
     }
 
@@ -328,10 +350,16 @@ impl Disk {
     pub(super) fn lose_power(&mut self, fate: &mut Fate) -> u64 {
         let contents = self.contents.values_mut().filter(|content| content.is_unflushed());
         let lost_writes = contents.map(|content| Arc::make_mut(content).lose_power(fate)).sum();
+        let named = |names: &Names| -> BTreeSet<Inode> {
+            names.files().into_iter().map(|(_, inode)| inode).collect()
+        };
+        let before = named(&self.names);
         self.names.lose_power(fate);
-        let named: BTreeSet<Inode> =
-            self.names.files().into_iter().map(|(_, inode)| inode).collect();
-        self.contents.retain(|inode, _| named.contains(inode));
+        let after = named(&self.names);
+        self.contents.retain(|inode, _| after.contains(inode));
+        // The space of a file that comes back has been given to nobody meanwhile.
+        let back_bytes: u64 = after.difference(&before).map(|inode| self.size_bytes(*inode)).sum();
+        self.capacity_bytes = self.capacity_bytes.saturating_add(back_bytes);
         lost_writes
     }
 
@@ -373,6 +401,7 @@ impl Content {
                 self.resized = Some(number);
             }
             self.bytes.write(index(from), &data[index(from - position)..index(to - position)]);
+            self.punched.remove(&(from / BLOCK_SIZE_BYTES as u64));
             let version = (number, Box::new(sector_at(&self.bytes, sector)));
             self.unflushed.entry(sector).or_default().push(version);
         }

@@ -318,6 +318,13 @@ impl SimDriver {
                         let _ = disk.allocate(inode, position + size_bytes);
                     }
                 }
+                Op::Punch { fd, position, size_bytes } => {
+                    if let Some(inode) = self.descriptors.borrow().inode(*fd)
+                        && fate.keeps()
+                    {
+                        disk.punch(inode, *position, *size_bytes);
+                    }
+                }
                 Op::Rename { from, to } if fate.keeps() => drop(disk.names_mut().rename(from, to)),
                 Op::RemoveFile { path } if fate.keeps() => drop(disk.names_mut().remove_file(path)),
                 Op::RemoveDir { path } if fate.keeps() => drop(disk.names_mut().remove_dir(path)),
@@ -350,7 +357,9 @@ fn describe(descriptors: &Descriptors, op: &Op) -> (Option<OperationKind>, PathB
         Op::ReadAt { fd, .. } => (OperationKind::Read, path_of(fd)),
         Op::WriteAt { fd, .. } => (OperationKind::Write, path_of(fd)),
         Op::Sync { fd, .. } => (OperationKind::Sync, path_of(fd)),
-        Op::Allocate { fd, .. } | Op::Truncate { fd, .. } => (OperationKind::Resize, path_of(fd)),
+        Op::Allocate { fd, .. } | Op::Punch { fd, .. } | Op::Truncate { fd, .. } => {
+            (OperationKind::Resize, path_of(fd))
+        }
         Op::MakeDir { path }
         | Op::ReadDir { path }
         | Op::RemoveFile { path }
@@ -458,9 +467,12 @@ fn perform(
             disk.allocate(inode, *position + *size_bytes)?;
             Ok(Output::Done)
         }
+        Op::Punch { fd, position, size_bytes } => {
+            disk.punch(file_of(descriptors, fd)?.0, *position, *size_bytes);
+            Ok(Output::Done)
+        }
         Op::Truncate { fd, size_bytes } => {
-            let (inode, _) = file_of(descriptors, fd)?;
-            disk.truncate(inode, *size_bytes);
+            disk.truncate(file_of(descriptors, fd)?.0, *size_bytes);
             Ok(Output::Done)
         }
         Op::Size { fd } => Ok(Output::Size(disk.size_bytes(file_of(descriptors, fd)?.0))),

@@ -166,3 +166,22 @@ fn space_is_told() {
         assert!(0 < space.free_bytes && space.free_bytes <= space.total_bytes);
     });
 }
+
+#[test]
+fn a_range_that_is_given_back_reads_as_zeros() {
+    on_both_machines(|directory| async move {
+        let path = directory.join("punched");
+        let file = File::open(&path, OpenOptions::CREATE).await.unwrap();
+        let data = pattern(6 * 4096).freeze();
+        file.write_all_at(data.clone(), 0, WriteMode::Cached).await.unwrap();
+        file.sync_data().await.unwrap();
+        file.punch(4096, 3 * 4096).await.unwrap();
+        assert_eq!(file.size_bytes().await.unwrap(), 6 * 4096);
+        let read = file.read_exact_at(0, 6 * 4096).await.unwrap();
+        assert_eq!(&read[..4096], &data[..4096]);
+        assert!(read[4096..4 * 4096].iter().all(|byte| *byte == 0));
+        assert_eq!(&read[4 * 4096..], &data[4 * 4096..]);
+        file.write_all_at(data.slice(4096..8192), 4096, WriteMode::Cached).await.unwrap();
+        assert_eq!(&file.read_exact_at(4096, 4096).await.unwrap()[..], &data[4096..8192]);
+    });
+}

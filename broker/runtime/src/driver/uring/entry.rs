@@ -24,6 +24,10 @@ pub(super) enum Scratch {
     Message { header: libc::msghdr, pieces: Vec<libc::iovec> },
 }
 
+fn fallocate(fd: Fd, position: u64, size_bytes: u64, mode: i32) -> squeue::Entry {
+    opcode::Fallocate::new(types::Fd(fd.0), size_bytes).offset(position).mode(mode).build()
+}
+
 /// As `IOPRIO_PRIO_VALUE` of linux/ioprio.h makes it; 0 is the process's own.
 fn priority_of(class: IoClass) -> u16 {
     const CLASS_SHIFT: u16 = 13;
@@ -72,8 +76,10 @@ pub(super) fn of(op: &mut Op, scratch: &mut Scratch) -> io::Result<Option<squeue
             };
             opcode::Fsync::new(types::Fd(fd.0)).flags(flags).build()
         }
-        Op::Allocate { fd, position, size_bytes } => {
-            opcode::Fallocate::new(types::Fd(fd.0), *size_bytes).offset(*position).build()
+        Op::Allocate { fd, position, size_bytes } => fallocate(*fd, *position, *size_bytes, 0),
+        Op::Punch { fd, position, size_bytes } => {
+            let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+            fallocate(*fd, *position, *size_bytes, mode)
         }
         Op::MakeDir { path } => {
             let path = keep_path(scratch, path)?;
@@ -180,6 +186,7 @@ pub(super) fn result_of(op: &mut Op, scratch: &Scratch, answer: i32) -> io::Resu
         Op::Close { .. }
         | Op::Sync { .. }
         | Op::Allocate { .. }
+        | Op::Punch { .. }
         | Op::MakeDir { .. }
         | Op::Rename { .. }
         | Op::RemoveFile { .. }
