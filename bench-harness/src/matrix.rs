@@ -31,6 +31,7 @@ mod comparison;
 mod report;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -138,8 +139,17 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn sampler(&self, broker: &Broker) -> Sampler {
+        self.sampler_asking(broker, broker.metrics)
+    }
+
+    /// From outside only: a broker that is asked is not idle.
+    fn silent_sampler(&self, broker: &Broker) -> Sampler {
+        self.sampler_asking(broker, None)
+    }
+
+    fn sampler_asking(&self, broker: &Broker, metrics: Option<SocketAddr>) -> Sampler {
         let disk = self.facts.storage.device.as_ref().map(|device| device.name.clone());
-        let watched = Watched { pid: broker.pid, disk, metrics: broker.metrics };
+        let watched = Watched { pid: broker.pid, disk, metrics };
         Sampler::start(watched, SAMPLE_EVERY, self.placement.client.clone())
     }
 }

@@ -120,6 +120,8 @@ async fn fill_on(cluster: &Cluster, changelog: &Changelog) -> Result<Filled> {
     };
     let topic = cluster.create_topic(&new).await?;
     let leader = topic.partitions[0].broker.ok_or(ChangelogError::NoSize)?;
+    // Until the leader knows that it leads.
+    cluster.offset(&changelog.topic, PartitionIndex(0), OffsetAt::End).await?;
     let connection = cluster.connection(leader).await?;
     let mut rng = Rng::from_seed(changelog.seed);
     let mut last = vec![0; changelog.keys as usize];

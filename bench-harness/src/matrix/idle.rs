@@ -4,10 +4,13 @@ use loadgen::run::NewTopic;
 use serde::{Deserialize, Serialize};
 
 use super::{Bench, MatrixError};
-use crate::broker::{Broker, BrokerSpec};
+use crate::broker::{Broker, BrokerError, BrokerSpec};
 use crate::sample::{Usage, monotonic_ns};
 use crate::scenario::Idle;
 use crate::units::nanos;
+
+/// Of one topic: Apache Kafka makes no more at once.
+const PARTITIONS_MAX: u32 = 5000;
 
 /// What was used while nothing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,10 +22,14 @@ pub struct IdleUse {
     pub first_topic_s: Option<f64>,
     /// Without any topic.
     pub empty: Usage,
-    /// With the topic, some time after it was made.
+    /// With the partitions, some time after they were made.
     pub idle: Usage,
-    /// How long it took to make the topic, until all its partitions were led.
+    /// How long it took to make the topics, until all their partitions were led.
     pub creation_s: f64,
+    /// From `kill -9` until it served again and another topic was made and led; none of one that runs
+    /// elsewhere.
+    #[serde(default)]
+    pub restarted_in_s: Option<f64>,
 }
 
 impl IdleUse {
@@ -38,7 +45,7 @@ pub(super) fn measure(
     spec: &BrokerSpec,
     idle: Idle,
 ) -> Result<IdleUse, MatrixError> {
-    let broker = Broker::start(spec, &bench.placement.broker, bench.places)?;
+    let mut broker = Broker::start(spec, &bench.placement.broker, bench.places)?;
     let serves_ns = monotonic_ns();
     make_topic(&broker, "first", 1)?;
     let until_topic_s = (monotonic_ns() - serves_ns) as f64 / 1e9;
@@ -47,25 +54,42 @@ pub(super) fn measure(
         source: Box::new(source),
     })?;
     let started_in_s = broker.started_in.map(|it| it.as_secs_f64());
-    let used = |duration: std::time::Duration| {
-        let sampler = bench.sampler(&broker);
+    let used = |broker: &Broker, duration: std::time::Duration| {
+        let sampler = bench.silent_sampler(broker);
         let from_ns = monotonic_ns();
         std::thread::sleep(duration);
         sampler.stop().between(from_ns, from_ns + nanos(duration))
     };
     std::thread::sleep(idle.settle.0);
-    let empty = used(idle.duration.0);
+    let empty = used(&broker, idle.duration.0);
     let before_ns = monotonic_ns();
-    make_topic(&broker, "idle", idle.partitions)?;
+    let mut left = idle.partitions;
+    while 0 < left {
+        let partitions = left.min(PARTITIONS_MAX);
+        make_topic(&broker, &format!("idle-{left}"), partitions)?;
+        left -= partitions;
+    }
     let creation_s = (monotonic_ns() - before_ns) as f64 / 1e9;
     std::thread::sleep(idle.settle.0);
+    let in_use = used(&broker, idle.duration.0);
+    let killed_ns = monotonic_ns();
+    let restarted = broker.kill_and_restart();
+    let restarted_in_s = match restarted {
+        Ok(()) => {
+            make_topic(&broker, "after", 1)?;
+            Some((monotonic_ns() - killed_ns) as f64 / 1e9)
+        }
+        Err(BrokerError::NotOurs { .. }) => None,
+        Err(error) => return Err(error.into()),
+    };
     let idle_use = IdleUse {
         partitions: idle.partitions,
         started_in_s,
         first_topic_s: started_in_s.map(|started_in_s| started_in_s + until_topic_s),
         empty,
-        idle: used(idle.duration.0),
+        idle: in_use,
         creation_s,
+        restarted_in_s,
     };
     broker.stop()?;
     Ok(idle_use)

@@ -99,6 +99,7 @@ fn put_idle(document: &mut Document, results: &Results) {
             bytes_text(idle.idle.resident_bytes_max as f64),
             bytes_text(idle.bytes_per_partition()),
             seconds_text(idle.creation_s),
+            seconds(idle.restarted_in_s),
         ];
         cells.into_iter().map(Cell::from).collect()
     });
@@ -118,10 +119,11 @@ fn put_idle(document: &mut Document, results: &Results) {
         "with them",
         "bytes per partition",
         "making them took",
+        "back after kill -9",
     ];
     let note = "Started on an empty directory. Processor time is in shares of one processor, \
-                memory is what is resident. Nothing is produced or consumed, and no client is \
-                connected.";
+                memory is what is resident. Nothing is produced or consumed, no client is \
+                connected, and nobody asks for metrics. It is back when another topic is led.";
     document.table(table(&head, rows, note));
 }
 
