@@ -51,6 +51,7 @@ async fn open() -> (Rc<Store>, Rc<Replica>) {
         applied_interval: 8,
         tail_bytes_max: 64 << 10,
         compaction_bytes_max: 64 << 10,
+        open_segments_max: 8,
         background_bytes_per_second: None,
     };
     let recovered = storage::read_journal(&options, [7; 16], 0).await.unwrap();

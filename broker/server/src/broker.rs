@@ -125,6 +125,10 @@ pub fn run(
     let preparing = prepare(config, cores_count, boot_id);
     let mut prepared = runtime::block_on(preparing)??;
     prepared.setup.descriptors_max = descriptors_max;
+    if let Some(descriptors_max) = descriptors_max {
+        let setup = &mut prepared.setup;
+        setup.options.open_segments_max = open_segments_max(descriptors_max, setup.cores_count);
+    }
     let until = move || async move { termination.requested().await };
     let (neighbours, mains) = prepared.into_cores(until, on_ready);
     let results = Threads { neighbours, processors, lock: Some(&lock) }.run(mains)?;
@@ -244,9 +248,20 @@ fn store_options(config: &Config, cores_count: u16, boot_id: [u8; 16]) -> StoreO
         checkpoint_interval: config.journal.checkpoint_interval,
         applied_interval: APPLIED_INTERVAL,
         tail_bytes_max: config.memory.tail_bytes,
+        open_segments_max: OPEN_SEGMENTS_MAX,
         compaction_bytes_max: config.memory.compaction_bytes,
         background_bytes_per_second: config.upkeep.compaction_bytes_per_second,
     }
+}
+
+/// Where it is not known how many descriptors there are.
+const OPEN_SEGMENTS_MAX: usize = 1024;
+
+/// Of so many descriptors of the process, a quarter is for segments, each of which has three at most.
+fn open_segments_max(descriptors_max: u64, cores_count: u16) -> usize {
+    const MIN: u64 = 8;
+    let segments_max = descriptors_max / 4 / 3 / u64::from(cores_count);
+    usize::try_from(segments_max.max(MIN)).unwrap_or(usize::MAX)
 }
 
 /// Entries of 80 bytes each that a restart may have to read of a log for its producers.

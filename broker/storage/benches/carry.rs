@@ -58,6 +58,7 @@ fn options(data_dir: &Path) -> StoreOptions {
         applied_interval: 1 << 20,
         tail_bytes_max: 256 << 20,
         compaction_bytes_max: 64 << 10,
+        open_segments_max: 8,
         background_bytes_per_second: None,
     }
 }

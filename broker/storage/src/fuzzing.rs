@@ -164,7 +164,7 @@ pub fn index(bytes: &[u8]) -> bool {
     assert_eq!(Index::decode(&again, base, size_bytes).as_ref(), Some(&read));
     for point in &read.points {
         let _ = read.point_before(point.offset);
-        let _ = read.offset_before_time(point.max_timestamp_before);
+        let _ = read.around_time(point.max_timestamp_before);
     }
     if i64::MAX.unsigned_abs() < size_bytes {
         // No file is so large.

@@ -17,6 +17,7 @@ mod base;
 pub(crate) mod compaction;
 mod read;
 mod records;
+mod purge;
 mod recovered;
 mod retention;
 mod scrub;
@@ -36,13 +37,15 @@ use runtime::sync::budget::Budget;
 
 use crate::Durability;
 use crate::error::{AppendError, JournalStopped};
+use crate::format::compacted::EpochEnds;
 use crate::format::entry::{BatchStamp, Entry, EntryKind};
 use crate::format::frame::{Frame, Vote};
 use crate::journal::Note;
 use crate::shared::Shared;
 use compaction::Compacted;
 use segment::Segment;
-use tail::{Ordinal, Place, Tail};
+pub(crate) use tail::Ordinal;
+use tail::{Place, Tail};
 
 pub use admission::Admission;
 pub(crate) use base::IDLE_CARRY_BYTES_MAX;
@@ -152,6 +155,8 @@ struct State {
     entries_flushed: Point,
     /// Space reserved for them on disk.
     entries_allocated_bytes: u64,
+    /// Records whose space was given back; unknown after a start until somebody asks.
+    entries_purged: Option<u64>,
     /// The applied state's file covers this many entries; 0 if there is none.
     applied_count: u64,
     /// An idempotent batch stands at or after `applied_count`.
@@ -160,6 +165,10 @@ struct State {
     /// Oldest first; the last one takes the appends.
     segments: VecDeque<Segment>,
     compacted: Compacted,
+    /// What is known of the epochs of entries whose records may be gone.
+    compacted_epochs: Rc<EpochEnds>,
+    /// The first record of `entries` that the base on the medium needs.
+    needed_entries: u64,
     /// The base on the medium needs this segment and all later ones as they were appended.
     needed_from: Offset,
     tail: Tail,

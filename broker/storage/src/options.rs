@@ -44,6 +44,8 @@ pub struct StoreOptions {
     pub applied_interval: u64,
     /// Newest bytes of all partitions that are kept in memory, beyond those that must be.
     pub tail_bytes_max: usize,
+    /// Segments that have files open; at least 1. Each has three of them at most.
+    pub open_segments_max: usize,
     /// Memory for the keys of the log that is being compacted.
     pub compaction_bytes_max: usize,
     /// What compaction may read and write in a second; none for any number.

@@ -13,7 +13,7 @@ use runtime::sync::watch::Watch;
 use crate::error::JournalStopped;
 use crate::format::frame::room_bytes;
 use crate::journal::Journal;
-use crate::log::Log;
+use crate::log::{Log, Ordinal};
 use crate::metrics::Metrics;
 use crate::options::StoreOptions;
 use crate::room::Room;
@@ -44,6 +44,18 @@ pub(crate) struct Shared {
     pub(crate) walking: Budget,
     /// Whose turn it is to compact.
     pub(crate) compacting: Budget,
+    /// Segments in the order in which they were opened, some of which are closed by now.
+    opened: RefCell<VecDeque<(Weak<Log>, Ordinal)>>,
+    open_count: Rc<Cell<usize>>,
+}
+
+/// Counts a segment that has files open.
+pub(crate) struct OpenSegment(Rc<Cell<usize>>);
+
+impl Drop for OpenSegment {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Shared {
@@ -64,6 +76,8 @@ impl Shared {
             cold_reads: Budget::new(COLD_READ_BYTES_MAX),
             walking: Budget::new(1),
             compacting: Budget::new(1),
+            opened: RefCell::new(VecDeque::new()),
+            open_count: Rc::new(Cell::new(0)),
         }
     }
 
@@ -135,6 +149,32 @@ impl Shared {
     /// Memory of all tails.
     pub(crate) fn tail_bytes(&self) -> usize {
         self.tail_bytes.get()
+    }
+
+    /// A segment has files open from now on. Those that were opened first are closed if there are too
+    /// many. Not while the state of any log is borrowed.
+    pub(crate) fn note_open(&self, log: &Rc<Log>, ordinal: Ordinal) -> OpenSegment {
+        let open_max = self.options.open_segments_max.max(1);
+        self.open_count.set(self.open_count.get() + 1);
+        let open = OpenSegment(self.open_count.clone());
+        while open_max < self.open_count.get() {
+            let first = self.opened.borrow_mut().pop_front();
+            let Some((log, ordinal)) = first else { break };
+            if let Some(log) = log.upgrade() {
+                log.close_segment(ordinal);
+            }
+        }
+        let mut opened = self.opened.borrow_mut();
+        if 2 * open_max < opened.len() {
+            opened.retain(|(log, ordinal)| log.upgrade().is_some_and(|log| log.has_open(*ordinal)));
+        }
+        opened.push_back((Rc::downgrade(log), ordinal));
+        open
+    }
+
+    /// Segments that have files open.
+    pub(crate) fn open_segments_count(&self) -> usize {
+        self.open_count.get()
     }
 
     /// A log has full chunks that are committed.

@@ -141,6 +141,11 @@ impl Store {
         self.shared.tail_bytes()
     }
 
+    /// Segments that have files open.
+    pub fn open_segments_count(&self) -> usize {
+        self.shared.open_segments_count()
+    }
+
     /// Whether the journal was found damaged, so that nothing can be appended here.
     pub fn is_read_only(&self) -> bool {
         self.is_read_only.get()

@@ -138,6 +138,9 @@ const OF_CORES: &[OfCore] = &[
         "How long nothing was read from producers because there was little room on the disk.",
         |core| core.rested_seconds.to_string(),
     ),
+    ("open_segments", "gauge", "Segments that have files open.", |core| {
+        core.open_segments.to_string()
+    }),
     ("journal_waiting_bytes", "gauge", "Bytes that wait to be written to the journal.", |core| {
         core.journal_waiting_bytes.to_string()
     }),

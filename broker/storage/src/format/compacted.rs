@@ -1,13 +1,15 @@
 //! The list of a partition's compacted segments: which of the files in its directory count.
 
-use model::Offset;
+use model::{LeaderEpoch, Offset};
 
 use super::{Fields, VERSION, put};
+use crate::format::entry::Entry;
 use crate::log::segment::SegmentName;
 
 const MAGIC: [u8; 8] = *b"HWCOMPCT";
-const HEADER_SIZE_BYTES: usize = 48;
+const HEADER_SIZE_BYTES: usize = 56;
 const SEGMENT_SIZE_BYTES: usize = 24;
+const EPOCH_SIZE_BYTES: usize = 16;
 
 /// What compaction has made of a log. Its file is replaced as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +21,37 @@ pub(crate) struct CompactedList {
     pub(crate) clean_end: Offset,
     /// In order. Each ends where the next one begins, the last one at `end`.
     pub(crate) segments: Vec<CompactedSegment>,
+    /// What the first entries have told of leader epochs, whose records may be gone.
+    pub(crate) epochs: EpochEnds,
+}
+
+/// Where the batches of each leader epoch end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EpochEnds {
+    /// Of so many entries, the log's first.
+    pub(crate) entries_count: u64,
+    /// In order.
+    pub(crate) ends: Vec<(LeaderEpoch, Offset)>,
+}
+
+impl EpochEnds {
+    /// Takes note of the next entry.
+    pub(crate) fn note(&mut self, entry: &Entry) {
+        self.entries_count += 1;
+        if entry.batch().is_none() {
+            return;
+        }
+        match self.ends.last_mut().filter(|(epoch, _)| *epoch == entry.leader_epoch) {
+            Some((_, end)) => *end = entry.next_offset,
+            None => self.ends.push((entry.leader_epoch, entry.next_offset)),
+        }
+    }
+
+    /// The last epoch that is not later than this one, and where it ends.
+    pub(crate) fn last_up_to(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let after = self.ends.partition_point(|(of, _)| *of <= epoch);
+        after.checked_sub(1).map(|last| self.ends[last])
+    }
 }
 
 /// One of them.
@@ -37,12 +70,20 @@ impl CompactedSegment {
 
 impl CompactedList {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![0; HEADER_SIZE_BYTES + self.segments.len() * SEGMENT_SIZE_BYTES];
+        let segments_end = HEADER_SIZE_BYTES + self.segments.len() * SEGMENT_SIZE_BYTES;
+        let mut bytes = vec![0; segments_end + self.epochs.ends.len() * EPOCH_SIZE_BYTES];
         put(&mut bytes, 0, MAGIC);
         put(&mut bytes, 12, VERSION.to_le_bytes());
         put(&mut bytes, 16, self.end.0.to_le_bytes());
         put(&mut bytes, 24, self.clean_end.0.to_le_bytes());
         put(&mut bytes, 32, (self.segments.len() as u64).to_le_bytes());
+        put(&mut bytes, 40, (self.epochs.ends.len() as u64).to_le_bytes());
+        put(&mut bytes, 48, self.epochs.entries_count.to_le_bytes());
+        let places = (segments_end..).step_by(EPOCH_SIZE_BYTES);
+        for ((epoch, end), at) in self.epochs.ends.iter().zip(places) {
+            put(&mut bytes, at, end.0.to_le_bytes());
+            put(&mut bytes, at + 8, epoch.0.to_le_bytes());
+        }
         let places = (HEADER_SIZE_BYTES..).step_by(SEGMENT_SIZE_BYTES);
         for (segment, at) in self.segments.iter().zip(places) {
             put(&mut bytes, at, segment.base_offset.0.to_le_bytes());
@@ -60,11 +101,13 @@ impl CompactedList {
         let is_ours = fields.array(0) == MAGIC
             && fields.u32(8) == crc32fast::hash(&bytes[12..])
             && fields.u16(12) <= VERSION;
-        let entries = bytes[HEADER_SIZE_BYTES..].chunks_exact(SEGMENT_SIZE_BYTES);
-        if !is_ours || fields.u64(32) != entries.len() as u64 {
+        let sizes = |at: usize, of: usize| usize::try_from(fields.u64(at)).ok()?.checked_mul(of);
+        let rest = &bytes[HEADER_SIZE_BYTES..];
+        let (segments, epochs) = rest.split_at_checked(sizes(32, SEGMENT_SIZE_BYTES)?)?;
+        if !is_ours || epochs.len() != sizes(40, EPOCH_SIZE_BYTES)? {
             return None;
         }
-        let segments = entries.map(|entry| {
+        let segments = segments.chunks_exact(SEGMENT_SIZE_BYTES).map(|entry| {
             let fields = Fields(entry);
             CompactedSegment {
                 base_offset: Offset(fields.i64(0)),
@@ -76,6 +119,10 @@ impl CompactedList {
             end: Offset(fields.i64(16)),
             clean_end: Offset(fields.i64(24)),
             segments: segments.collect(),
+            epochs: EpochEnds {
+                entries_count: fields.u64(48),
+                ends: epochs.chunks_exact(EPOCH_SIZE_BYTES).map(epoch_end).collect(),
+            },
         };
         list.is_in_order().then_some(list)
     }
@@ -100,5 +147,11 @@ impl CompactedList {
             && self.segments.iter().all(|segment| 0 < segment.generation)
             && last.is_none_or(|last| last.base_offset < self.end)
             && self.clean_end <= self.end
+            && self.epochs.ends.is_sorted_by(|one, next| one.0 < next.0 && one.1 <= next.1)
     }
+}
+
+fn epoch_end(bytes: &[u8]) -> (LeaderEpoch, Offset) {
+    let fields = Fields(bytes);
+    (LeaderEpoch(i32::from_le_bytes(fields.array(8))), Offset(fields.i64(0)))
 }

@@ -77,11 +77,12 @@ impl Index {
         after.checked_sub(1).map(|before| self.points[before])
     }
 
-    /// The offset from which to look for the first batch with a time of at least `timestamp`:
-    /// everything before is earlier.
-    pub(crate) fn offset_before_time(&self, timestamp: Timestamp) -> Offset {
+    /// The offset from which to look for the first batch with a time of at least `timestamp`, as
+    /// everything before is earlier, and the point before which it is, if it is before one.
+    pub(crate) fn around_time(&self, timestamp: Timestamp) -> (Offset, Option<Offset>) {
         let after = self.points.partition_point(|point| point.max_timestamp_before < timestamp);
-        after.checked_sub(1).map_or(Offset::ZERO, |before| self.points[before].offset)
+        let begin = after.checked_sub(1).map_or(Offset::ZERO, |before| self.points[before].offset);
+        (begin, self.points.get(after).map(|point| point.offset))
     }
 
     pub(crate) fn encode(&self, segment_base: Offset, segment_bytes: u64) -> Vec<u8> {

@@ -13,7 +13,7 @@ use model::{
 use runtime::{AlignedBuf, BLOCK_SIZE_BYTES};
 
 use super::commit::{CommitHeader, FLAG_CARRY, FLAG_CARRY_BEGINS, FLAG_SEAL, HEADER_SIZE_BYTES};
-use super::compacted::{CompactedList, CompactedSegment};
+use super::compacted::{CompactedList, CompactedSegment, EpochEnds};
 use super::entry::{BatchStamp, Entry, EntryKind, RECORD_SIZE_BYTES, decode_record, encode_record};
 use super::frame::{BASE_SIZE_BYTES, Base, FRAME_SIZE_BYTES, Frame, Frames, Vote};
 use super::index::{Index, Point};
@@ -381,6 +381,10 @@ fn list() -> CompactedList {
         end: Offset(0x900),
         clean_end: Offset(0x888),
         segments: vec![segment(0x10, 3, 0x1111), segment(0x500, 2, 0x2222)],
+        epochs: EpochEnds {
+            entries_count: 0x77,
+            ends: vec![(LeaderEpoch(4), Offset(0x600)), (LeaderEpoch(7), Offset(0x888))],
+        },
     }
 }
 
@@ -391,14 +395,17 @@ fn a_list_of_compacted_segments() {
     check(
         &bytes,
         &expect![[r#"
-          0: 4857434f4d504354 5fd8b2ed02000000
-         16: 0009000000000000 8808000000000000
-         32: 0200000000000000 0000000000000000
-         48: 1000000000000000 1111000000000000
-         64: 0300000000000000 0005000000000000
-         80: 2222000000000000 0200000000000000
-        96 bytes
-    "#]],
+              0: 4857434f4d504354 ff5a1c1802000000
+             16: 0009000000000000 8808000000000000
+             32: 0200000000000000 0200000000000000
+             48: 7700000000000000 1000000000000000
+             64: 1111000000000000 0300000000000000
+             80: 0005000000000000 2222000000000000
+             96: 0200000000000000 0006000000000000
+            112: 0400000000000000 8808000000000000
+            128: 0700000000000000
+            136 bytes
+        "#]],
     );
     for bit in 0..bytes.len() * 8 {
         let mut flipped = bytes.clone();

@@ -287,9 +287,11 @@ impl Log {
         let options = OpenOptions::CREATE.direct(self.shared.options.is_direct);
         let file = File::open(name.log_path(&self.directory), options).await?;
         let file = Arc::new(file);
+        let open = self.note_open(ordinal);
         let mut state = self.state.borrow_mut();
         state.has_new_names = true;
         let Some(segment) = state.segment_mut(ordinal) else { return Ok(None) };
+        segment.open = segment.open.take().or(open);
         Ok(Some(segment.writer.get_or_insert(file).clone()))
     }
 

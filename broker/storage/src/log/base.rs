@@ -2,8 +2,10 @@
 //!
 //! The numbers in parentheses are the rules of `FORMAT.md`.
 
+use std::io;
 use std::rc::Rc;
 
+use model::Offset;
 use runtime::sim::{PlantedBug, has_bug};
 use runtime::{AlignedBuf, BLOCK_SIZE_BYTES};
 
@@ -24,6 +26,16 @@ pub(crate) const MEMBERSHIP_BYTES_MAX: usize = 256;
 /// its vote.
 pub(crate) const IDLE_CARRY_BYTES_MAX: usize =
     room_bytes(BASE_SIZE_BYTES + MEMBERSHIP_BYTES_MAX + BLOCK_SIZE_BYTES) + FRAME_SIZE_BYTES;
+
+/// What a base on the medium says, as far as others rely on it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToldByBase {
+    pub(crate) log_start: Offset,
+    /// The segment that is being written.
+    segment: Offset,
+    /// The first record of `entries` that a start may read.
+    needed_entries: u64,
+}
 
 /// What an entry adds to a carry as long as it is not flushed to segments and `entries`.
 pub(super) fn late_bytes(entry: &Entry) -> usize {
@@ -46,6 +58,28 @@ impl Log {
         let vote = state.vote;
         let note = Note::Vote { log: self.clone(), leader_epoch: vote.leader_epoch };
         push(&Frame::vote(self.partition, base_number, &vote), &[], Some(note));
+    }
+
+    /// What the base says that has just been pushed, as far as others rely on it.
+    pub(crate) fn told_by_base(&self) -> ToldByBase {
+        let needed_entries = self.needed_entries();
+        let state = self.state.borrow();
+        ToldByBase {
+            log_start: state.log_start,
+            segment: state.first_unsealed().base_offset,
+            needed_entries,
+        }
+    }
+
+    /// The base is on the medium, and no earlier one counts any more: what it does not need goes (4.7).
+    pub(crate) async fn release(self: &Rc<Log>, told: &ToldByBase) -> io::Result<()> {
+        self.forget_entries_in_base();
+        self.note_base_on_medium(told.segment, told.needed_entries);
+        let removed_count = self.remove_segments_below(told.log_start).await?;
+        if 0 < removed_count {
+            self.purge_entries().await?;
+        }
+        self.remove_obsolete_applied().await
     }
 
     /// Writes the payload of the base frame into `into`.
@@ -113,7 +147,7 @@ impl Log {
     }
 
     /// The carry is complete: entries below its restart point are never needed in memory again.
-    pub(crate) fn forget_entries_in_base(&self) {
+    pub(super) fn forget_entries_in_base(&self) {
         let mut state = self.state.borrow_mut();
         let restart = state.restart_point();
         while state.recent_from < restart.count {
@@ -178,7 +212,7 @@ impl State {
 
     /// From where a recovery would go on: after the entries that are flushed in `entries`, but not
     /// beyond the segment whose bytes the base names.
-    fn restart_point(&self) -> Point {
+    pub(super) fn restart_point(&self) -> Point {
         let first_unsealed = self.first_unsealed();
         let Some(next) = self.segment_after(first_unsealed.ordinal) else {
             return self.at_segment_start(self.entries_flushed);

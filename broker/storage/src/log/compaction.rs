@@ -30,11 +30,13 @@ use bytes::Bytes;
 use model::{Offset, Timestamp};
 use runtime::{File, OpenOptions, WriteMode};
 
+use super::purge::PURGE_RECORDS_COUNT;
 use super::segment::{Segment, SegmentName};
 use super::tail::{Ordinal, Place};
 use super::{Log, State};
 use crate::error::{CompactionError, JournalStopped, ReadError, is_disk_full};
-use crate::format::compacted::{CompactedList, CompactedSegment};
+use crate::format::compacted::{CompactedList, CompactedSegment, EpochEnds};
+use crate::format::entry::RECORD_SIZE_BYTES;
 use crate::shared::Pace;
 use judge::Judge;
 use keys::KeyOffsets;
@@ -113,6 +115,12 @@ pub struct CompactionReport {
     pub segments_read: u64,
     /// And after.
     pub segments_written: u64,
+}
+
+/// What holds once the last group has been compacted.
+struct Done {
+    clean_end: Offset,
+    epochs: Rc<EpochEnds>,
 }
 
 /// One segment that is to be written again.
@@ -213,10 +221,45 @@ impl Log {
             self.compact_group(&group, None, &judge, &mut pace, &mut report).await?;
         }
         if let Some(group) = last {
-            self.compact_group(&group, Some(clean_end), &judge, &mut pace, &mut report).await?;
+            let epochs = self.epochs_before(group[group.len() - 1].end, &mut pace).await?;
+            let done = Some(Done { clean_end, epochs: Rc::new(epochs) });
+            self.compact_group(&group, done, &judge, &mut pace, &mut report).await?;
+            // The list speaks for them now.
+            if let Err(error) = self.purge_entries().await {
+                let partition = self.partition;
+                tracing::warn!(%partition, %error, "records of entries were not given back");
+            }
         }
         self.shared.metrics.note_compaction(&report);
         Ok(report)
+    }
+
+    /// The leader epochs of all batches before an offset.
+    async fn epochs_before(
+        self: &Rc<Log>,
+        end: Offset,
+        pace: &mut Pace,
+    ) -> Result<EpochEnds, CompactionError> {
+        let mut records = self.records();
+        let failed = |source| ReadError::Io { path: self.directory.join("entries"), source };
+        let purged = self.purged_count(&mut records).await.map_err(failed)?;
+        let mut epochs = EpochEnds::clone(&self.state.borrow().compacted_epochs);
+        // What had gone with its segments before anything was compacted is not asked for.
+        epochs.entries_count = epochs.entries_count.max(purged);
+        loop {
+            let from = epochs.entries_count;
+            let to = self.state.borrow().entries_flushed.count.min(from + PURGE_RECORDS_COUNT);
+            if to <= from {
+                return Ok(epochs);
+            }
+            let entries = records.read(from, to).await.map_err(failed)?;
+            let before = entries.iter().take_while(|entry| entry.next_offset <= end);
+            let noted_count = before.map(|entry| epochs.note(entry)).count() as u64;
+            pace.step(entries.len() * RECORD_SIZE_BYTES).await;
+            if noted_count < to - from {
+                return Ok(epochs);
+            }
+        }
     }
 
     /// Notes where the keys of a segment are, from an offset on. Returns up to where all are noted.
@@ -250,7 +293,7 @@ impl Log {
     async fn compact_group(
         self: &Rc<Log>,
         sources: &[Source],
-        clean_end: Option<Offset>,
+        done: Option<Done>,
         judge: &Judge<'_>,
         pace: &mut Pace,
         report: &mut CompactionReport,
@@ -265,7 +308,7 @@ impl Log {
             Err(error) => Err(error),
         };
         match written {
-            Ok(segment) => self.replace(sources, name, segment, clean_end).await,
+            Ok(segment) => self.replace(sources, name, segment, done).await,
             Err(error) => {
                 // What is left of it is removed by the next start at the latest.
                 let _ = self.remove_segment_files(name).await;
@@ -313,20 +356,27 @@ impl Log {
         sources: &[Source],
         name: SegmentName,
         segment: Option<Segment>,
-        clean_end: Option<Offset>,
+        done: Option<Done>,
     ) -> Result<(), CompactionError> {
         let (first, last) = (&sources[0], &sources[sources.len() - 1]);
-        let (compacted, list) = {
+        let (compacted, epochs, list) = {
             let state = self.state.borrow();
+            let done = done.unwrap_or_else(|| Done {
+                clean_end: state.compacted.clean_end,
+                epochs: state.compacted_epochs.clone(),
+            });
             let end = state.compacted.end.max(last.end);
-            let clean_end = clean_end.unwrap_or(state.compacted.clean_end);
-            let compacted = Compacted { end, clean_end, generation: name.generation };
+            let generation = name.generation;
+            let compacted = Compacted { end, clean_end: done.clean_end, generation };
             let replaced = first.ordinal..=last.ordinal;
-            (compacted, state.compacted_list(compacted, &replaced, segment.as_ref()))
+            let mut list = state.compacted_list(compacted, &replaced, segment.as_ref());
+            list.epochs.clone_from(&done.epochs);
+            (compacted, done.epochs, list)
         };
         self.check_compaction(last)?;
         self.write_list(&list).await?;
         // From here on it is so, also after a crash.
+        self.state.borrow_mut().compacted_epochs = epochs;
         let is_in_use = self.swap(first.ordinal..=last.ordinal, segment, compacted);
         let removed = async {
             for source in sources {
@@ -450,15 +500,11 @@ impl Log {
         sources.collect()
     }
 
-    /// What the base on the medium names as the segment that is being written.
-    pub(crate) fn base_segment(&self) -> Offset {
-        self.state.borrow().first_unsealed().base_offset
-    }
-
     /// A base with this segment is on the medium, and no earlier one counts any more (K1).
-    pub(crate) fn note_base_on_medium(&self, base_segment: Offset) {
+    pub(super) fn note_base_on_medium(&self, base_segment: Offset, needed_entries: u64) {
         let mut state = self.state.borrow_mut();
         state.needed_from = state.needed_from.max(base_segment);
+        state.needed_entries = needed_entries;
     }
 
     /// Waits until no compaction uses the log's files.
@@ -495,7 +541,7 @@ impl State {
         }
     }
 
-    /// The list with a segment in the place of those with these ordinals.
+    /// The list with a segment in the place of those with these ordinals, without epochs.
     fn compacted_list(
         &self,
         compacted: Compacted,
@@ -515,6 +561,7 @@ impl State {
             end: compacted.end,
             clean_end: compacted.clean_end,
             segments: segments.iter().map(entry).collect(),
+            epochs: EpochEnds::default(),
         }
     }
 }

@@ -42,6 +42,15 @@ impl Records {
         })
     }
 
+    /// Whether a record's space was given back. One that has never been written looks the same.
+    pub(super) async fn is_purged(&mut self, index: u64) -> io::Result<bool> {
+        self.fill(index, index + 1).await?;
+        let start = index.checked_sub(self.kept_from).and_then(size_of);
+        let bytes = start.and_then(|start| self.kept.get(start..)).unwrap_or_default();
+        let record = bytes.get(..RECORD_SIZE_BYTES);
+        Ok(record.is_some_and(|record| record.iter().all(|byte| *byte == 0)))
+    }
+
     /// Records from what was read last, or the number of the first that is not in it.
     fn decode(&self, from: u64, to: u64) -> Result<Vec<Entry>, u64> {
         let start = from.checked_sub(self.kept_from).and_then(size_of);

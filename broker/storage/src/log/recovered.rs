@@ -16,7 +16,7 @@ use super::records::Records;
 use super::segment::{Segment, SegmentName};
 use super::tail::{BatchPlace, Ordinal, Place, Tail, next_ordinal};
 use super::write::applied_path;
-use super::{Log, LogOptions, Point, State, Switching};
+use super::{Log, LogOptions, Point, State, Switching, purge};
 use crate::Durability;
 use crate::format::applied;
 use crate::format::compacted::CompactedList;
@@ -236,19 +236,15 @@ impl Log {
         let found = find_segments(&open.directory, base, &list).await?;
         let mut segments = found.sealed_segments(&list);
         let ordinal = segments.back().map_or(0, |last| next_ordinal(last.ordinal));
-        let end_bytes = base.flushed_bytes + tail.len() as u64;
-        segments.push_back(Segment::recovered(
-            ordinal,
-            segment_base,
-            base.flushed_bytes,
-            end_bytes,
-        ));
+        let flushed_bytes = base.flushed_bytes;
+        let end_bytes = flushed_bytes + tail.len() as u64;
+        segments.push_back(Segment::recovered(ordinal, segment_base, flushed_bytes, end_bytes));
         let mut records = Records::of(&open.directory);
         let last_record = read_last_record(&mut records, base.entries_count).await?;
         let is_damaged =
             is_list_damaged || !is_consistent(base, last_record.as_ref(), &found, &list);
         let mut tail_bytes = Tail::default();
-        tail_bytes.restart(Place { segment: ordinal, position: base.flushed_bytes }, tail);
+        tail_bytes.restart(Place { segment: ordinal, position: flushed_bytes }, tail);
         let restart = Point {
             count: base.entries_count,
             offset: Offset(base.next_offset),
@@ -276,10 +272,13 @@ impl Log {
             entries_written: restart.count,
             entries_flushed: restart,
             entries_allocated_bytes: 0,
+            entries_purged: None,
             applied_count: base.applied_count,
             has_stamps: base.has_stamps,
             segments,
             compacted: Compacted::of(&list),
+            needed_entries: purge::needed_entries_of(base),
+            compacted_epochs: Rc::new(list.epochs),
             needed_from: segment_base,
             tail: tail_bytes,
             tail_bytes: 0,

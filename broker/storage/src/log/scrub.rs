@@ -79,7 +79,9 @@ impl Log {
         let failed = |source| ReadError::Io { path: path.clone(), source };
         let options = OpenOptions::READ.direct(self.shared.options.is_direct).background();
         let file = File::open(&path, options).await.map_err(failed)?;
-        let (mut index, mut position, mut bytes) = (0, 0, Vec::new());
+        let purged = self.purged_count(&mut self.records()).await.map_err(failed)?;
+        let (mut index, mut bytes) = (purged, Vec::new());
+        let mut position = purged * RECORD_SIZE_BYTES as u64;
         while index < count {
             let piece = file.read_up_to(position, PIECE_BYTES).await.map_err(failed)?;
             position += piece.len() as u64;

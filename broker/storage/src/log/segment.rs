@@ -11,6 +11,7 @@ use runtime::File;
 
 use super::tail::Ordinal;
 use crate::format::index::Index;
+use crate::shared::OpenSegment;
 
 /// Invariant: `flushed_bytes <= written_bytes <= end_bytes` rounded up to a block, and
 /// `written_bytes` covers committed batches only.
@@ -41,6 +42,8 @@ pub(crate) struct Segment {
     pub(crate) reader: Option<Arc<File>>,
     /// Through the page cache, to send from.
     pub(crate) sender: Option<Arc<File>>,
+    /// While any of these is open.
+    pub(crate) open: Option<OpenSegment>,
     /// Of the batches from `indexed_from` on.
     pub(crate) index: Index,
     /// Batches before this position are not in the index yet.
@@ -70,6 +73,7 @@ impl Segment {
             writer: None,
             reader: None,
             sender: None,
+            open: None,
             index: Index::default(),
             indexed_from: 0,
             first_timestamp: None,
@@ -153,11 +157,18 @@ impl Segment {
         }
     }
 
-    /// Closes the files of a sealed segment.
+    /// Closes its files, which whoever needs them opens again.
     pub(crate) fn close(&mut self) {
-        self.writer = None;
         self.reader = None;
         self.sender = None;
+        self.close_writer();
+    }
+
+    pub(crate) fn close_writer(&mut self) {
+        self.writer = None;
+        if self.reader.is_none() && self.sender.is_none() {
+            self.open = None;
+        }
     }
 }
 

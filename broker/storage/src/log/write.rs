@@ -349,14 +349,14 @@ impl Log {
         }
         let State { segments, tail, .. } = &mut *state;
         for segment in segments.iter_mut().filter(|segment| !segment.is_sealed) {
-            segment.writer = None;
+            segment.close_writer();
         }
         tail.shrink(|ordinal| flushed_bytes(segments, ordinal));
         self.account_tail(&mut state);
     }
 
     /// Removes the files of applied state that the base on the medium does not name any more.
-    pub(crate) async fn remove_obsolete_applied(&self) -> io::Result<()> {
+    pub(super) async fn remove_obsolete_applied(&self) -> io::Result<()> {
         let obsolete = std::mem::take(&mut self.state.borrow_mut().obsolete_applied);
         for count in obsolete {
             remove_if_there(&applied_path(&self.directory, count)).await?;
@@ -379,8 +379,9 @@ impl Log {
     }
 
     /// Removes segments that lie wholly below the log start of the base that recovery will find
-    /// (4.7, C4). Returns whether the log has changed.
-    pub(crate) async fn remove_segments_below(&self, log_start: Offset) -> io::Result<()> {
+    /// (4.7, C4), and returns how many.
+    pub(super) async fn remove_segments_below(&self, log_start: Offset) -> io::Result<u64> {
+        let mut removed_count = 0;
         loop {
             let removed = {
                 let mut state = self.state.borrow_mut();
@@ -389,7 +390,8 @@ impl Log {
                     && state.segments[1].base_offset <= log_start;
                 if is_below { state.segments.pop_front() } else { None }
             };
-            let Some(removed) = removed else { return Ok(()) };
+            let Some(removed) = removed else { return Ok(removed_count) };
+            removed_count += 1;
             self.shared.metrics.segments_removed.add(1);
             self.remove_segment_files(removed.name()).await?;
         }

@@ -91,8 +91,7 @@ impl Store {
                     },
                     &mut scratch,
                 );
-                let (log_start, base_segment) = (log.ends().log_start, log.base_segment());
-                logs.push((log, log_start, base_segment));
+                logs.push((log.told_by_base(), log));
             }
         });
         self.shared.open_gate();
@@ -104,18 +103,12 @@ impl Store {
         self.shared.announce();
         // 4.7: only now nothing on the medium needs what is removed here.
         self.leaves_files.set(false);
-        for (log, log_start, base_segment) in logs {
+        for (told, log) in logs {
             // A start that was only appended when the carry was gathered, and is committed with it.
-            if log_start < log.ends().log_start {
+            if told.log_start < log.ends().log_start {
                 self.leaves_files.set(true);
             }
-            log.forget_entries_in_base();
-            log.note_base_on_medium(base_segment);
-            let removed = async {
-                log.remove_segments_below(log_start).await?;
-                log.remove_obsolete_applied().await
-            };
-            if let Err(error) = removed.await {
+            if let Err(error) = log.release(&told).await {
                 tracing::warn!(partition = %log.partition(), %error, "a file was not removed");
             }
             log.rest();

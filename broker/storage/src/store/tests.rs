@@ -30,6 +30,7 @@ fn options(data_dir: &Path, flush_method: FlushMethod) -> StoreOptions {
         applied_interval: 8,
         tail_bytes_max: 64 << 10,
         compaction_bytes_max: 64 << 10,
+        open_segments_max: 8,
         background_bytes_per_second: None,
     }
 }

@@ -164,7 +164,6 @@ fn a_disk_that_fills_up_and_is_freed_loses_nothing_through_crashes() {
         let mut simulation = Simulation::new(seed);
         let machine = simulation.add_machine(disk.clone());
         let told: Rc<RefCell<Told>> = Rc::default();
-        let mut capacity_bytes = disk.used_bytes() + ROOM_BYTES;
         let mut boot = 1;
         for _ in 0..LIVES_COUNT {
             let main = {
@@ -186,8 +185,9 @@ fn a_disk_that_fills_up_and_is_freed_loses_nothing_through_crashes() {
                 simulation.crash(process, Crash::PowerLoss, &mut fate);
                 // File systems do not give away what a cut has freed before the cut is on the medium;
                 // the simulated one does, and here the cut may be undone.
-                capacity_bytes += CUT_BYTES;
-                simulation.change_disk(machine, |disk| disk.set_capacity(capacity_bytes));
+                simulation.change_disk(machine, |disk| {
+                    disk.set_capacity(disk.capacity_bytes() + CUT_BYTES);
+                });
                 boot += 1;
             }
         }

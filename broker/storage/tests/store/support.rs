@@ -33,6 +33,7 @@ pub(crate) fn small_options(data_dir: &Path, boot: u8) -> StoreOptions {
         applied_interval: 8,
         tail_bytes_max: 64 << 10,
         compaction_bytes_max: 64 << 10,
+        open_segments_max: 8,
         background_bytes_per_second: None,
     }
 }

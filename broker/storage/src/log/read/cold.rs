@@ -17,6 +17,7 @@ use crate::error::ReadError;
 use crate::format::index::Index;
 use crate::log::segment::{Segment, SegmentName};
 use crate::log::tail::{Ordinal, Place};
+use crate::shared::OpenSegment;
 
 /// Where earlier reads ended, which is where the next ones of the same consumers begin.
 const REMEMBERED_COUNT: usize = 32;
@@ -244,6 +245,10 @@ impl Log {
     /// Whether a batch is of the leader epoch that it names. That lies outside of its checksum, but
     /// the entries have it as well.
     pub(super) async fn has_its_epoch(self: &Rc<Log>, header: &BatchHeader) -> bool {
+        // There, the checksums of blocks tell.
+        if header.next_offset() <= self.state.borrow().compacted.end {
+            return true;
+        }
         let epoch = header.leader_epoch;
         let is_proven = |(of, from, to): &(LeaderEpoch, Offset, Offset)| {
             *of == epoch && *from <= header.last_offset() && header.next_offset() <= *to
@@ -548,8 +553,10 @@ impl Log {
         }
         let options = OpenOptions::READ.direct(self.shared.options.is_direct);
         let file = self.open_segment(ordinal, options).await?;
+        let open = self.note_open(ordinal);
         if let Some(segment) = self.state.borrow_mut().segment_mut(ordinal) {
             segment.reader = Some(file.clone());
+            segment.open = segment.open.take().or(open);
         }
         Ok(file)
     }
@@ -560,10 +567,28 @@ impl Log {
             return Ok(file);
         }
         let file = self.open_segment(ordinal, OpenOptions::READ).await?;
+        let open = self.note_open(ordinal);
         if let Some(segment) = self.state.borrow_mut().segment_mut(ordinal) {
             segment.sender = Some(file.clone());
+            segment.open = segment.open.take().or(open);
         }
         Ok(file)
+    }
+
+    /// Counts a segment whose first file has just been opened. In return others may be closed.
+    pub(in crate::log) fn note_open(self: &Rc<Log>, ordinal: Ordinal) -> Option<OpenSegment> {
+        (!self.has_open(ordinal)).then(|| self.shared.note_open(self, ordinal))
+    }
+
+    pub(crate) fn has_open(&self, ordinal: Ordinal) -> bool {
+        self.state.borrow().segment(ordinal).is_some_and(|segment| segment.open.is_some())
+    }
+
+    /// Closes the files of a segment, for others that are needed more.
+    pub(crate) fn close_segment(&self, ordinal: Ordinal) {
+        if let Some(segment) = self.state.borrow_mut().segment_mut(ordinal) {
+            segment.close();
+        }
     }
 
     async fn open_segment(

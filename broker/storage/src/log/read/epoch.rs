@@ -42,8 +42,9 @@ impl Log {
         let mut end = end.map_err(|error| self.unread(error))?;
         let mut found = EpochEnd { leader_epoch: None, end_offset: log_start };
         let mut is_last = true;
-        while 0 < end && found.leader_epoch.is_none() {
-            let from = end.saturating_sub(RECORDS_COUNT);
+        let purged = self.purged_count(records).await.map_err(|error| self.unread(error))?;
+        while purged < end && found.leader_epoch.is_none() {
+            let from = end.saturating_sub(RECORDS_COUNT).max(purged);
             let entries = self.entries_from(records, from, end).await;
             let entries = entries.map_err(|error| self.unread(error))?;
             for entry in entries.iter().rev() {
@@ -59,6 +60,12 @@ impl Log {
                 }
             }
             end = from;
+        }
+        if found.leader_epoch.is_none() {
+            let told = self.state.borrow().compacted_epochs.last_up_to(leader_epoch);
+            if let Some((epoch, end_offset)) = told.filter(|(_, end)| log_start < *end) {
+                return Ok(EpochEnd { leader_epoch: Some(epoch), end_offset });
+            }
         }
         Ok(found)
     }
@@ -78,7 +85,7 @@ impl Log {
         if 0 < in_memory {
             return Ok(recent_from + in_memory);
         }
-        let (mut below, mut above) = (0, recent_from);
+        let (mut below, mut above) = (self.purged_count(records).await?, recent_from);
         while below < above {
             let middle = below.midpoint(above);
             let read = records.read(middle, middle + 1).await?;

@@ -30,6 +30,16 @@ pub struct Found {
     pub leader_epoch: LeaderEpoch,
 }
 
+/// Where a search looks first.
+#[derive(Clone, Copy)]
+struct Piece {
+    /// Of each read.
+    up_to: Offset,
+    bytes_max: usize,
+    /// From here on it has found nothing, and goes on everywhere.
+    until: Offset,
+}
+
 impl Log {
     /// The first record below `up_to` with this time or a later one. Times need not rise from
     /// record to record.
@@ -45,10 +55,16 @@ impl Log {
             next = self.state.borrow().segment_after(ordinal).map(|segment| segment.ordinal);
             let begin = self.with_index(ordinal, |index| {
                 let (latest, _) = index.max_timestamp?;
-                (timestamp <= latest).then(|| index.offset_before_time(timestamp))
+                (timestamp <= latest).then(|| index.around_time(timestamp))
             });
-            let Some(begin) = begin else { continue };
-            let found = self.search(begin, log_start, up_to, timestamp).await?;
+            let Some((begin, point)) = begin else { continue };
+            // It is before the next point of the index, unless it is below the log's start.
+            let piece = point.filter(|point| *point < up_to).map(|point| Piece {
+                up_to: point,
+                bytes_max: SEARCH_BYTES,
+                until: point,
+            });
+            let found = self.search(begin, piece, log_start, up_to, timestamp).await?;
             // Where the latest time was truncated away, or lies at or beyond `up_to`, the search
             // goes on through the following segments by itself and ends the same way.
             return Ok(found);
@@ -76,7 +92,9 @@ impl Log {
             }
         }
         let Some((timestamp, offset)) = latest else { return Ok(None) };
-        self.search(offset, log_start, up_to, timestamp).await
+        // It is in the first batch.
+        let piece = Some(Piece { up_to, bytes_max: 1, until: offset + 1 });
+        self.search(offset, piece, log_start, up_to, timestamp).await
     }
 
     /// Makes the index of a segment whole, unless the segment goes meanwhile: what compaction puts in
@@ -93,14 +111,17 @@ impl Log {
     async fn search(
         self: &Rc<Log>,
         begin: Offset,
+        mut piece: Option<Piece>,
         log_start: Offset,
         up_to: Offset,
         timestamp: Timestamp,
     ) -> Result<Option<Found>, ReadError> {
         let mut offset = begin.max(log_start);
         loop {
-            let request =
-                ReadRequest { offset, bytes_max: SEARCH_BYTES, up_to, at_least_one_batch: true };
+            piece = piece.filter(|piece| offset < piece.until);
+            let Piece { up_to, bytes_max, .. } =
+                piece.unwrap_or(Piece { up_to, bytes_max: SEARCH_BYTES, until: up_to });
+            let request = ReadRequest { offset, bytes_max, up_to, at_least_one_batch: true };
             let slices = match self.read(&request)? {
                 ReadOutcome::Ready(slices) => slices,
                 ReadOutcome::Cold(cold) => cold.run().await?,
@@ -128,7 +149,10 @@ impl Log {
             }
             if offset == before {
                 if bytes.is_empty() {
-                    return Ok(None);
+                    match piece.take() {
+                        Some(_) => continue,
+                        None => return Ok(None),
+                    }
                 }
                 // A batch whose size has rotted looks like one that a slice has cut.
                 return Err(self.damaged_at(offset, "it is not whole"));
