@@ -4,7 +4,7 @@ use loadgen::run::NewTopic;
 use serde::{Deserialize, Serialize};
 
 use super::{Bench, MatrixError};
-use crate::broker::{Broker, BrokerError, BrokerSpec};
+use crate::broker::{Broker, BrokerSpec};
 use crate::sample::{Usage, monotonic_ns};
 use crate::scenario::Idle;
 use crate::units::nanos;
@@ -27,7 +27,7 @@ pub struct IdleUse {
     /// How long it took to make the topics, until all their partitions were led.
     pub creation_s: f64,
     /// From `kill -9` until it served again and another topic was made and led; none of one that runs
-    /// elsewhere.
+    /// elsewhere, or did not come back in time.
     #[serde(default)]
     pub restarted_in_s: Option<f64>,
 }
@@ -73,15 +73,9 @@ pub(super) fn measure(
     std::thread::sleep(idle.settle.0);
     let in_use = used(&broker, idle.duration.0);
     let killed_ns = monotonic_ns();
-    let restarted = broker.kill_and_restart();
-    let restarted_in_s = match restarted {
-        Ok(()) => {
-            make_topic(&broker, "after", 1)?;
-            Some((monotonic_ns() - killed_ns) as f64 / 1e9)
-        }
-        Err(BrokerError::NotOurs { .. }) => None,
-        Err(error) => return Err(error.into()),
-    };
+    // Whether it comes back is a result, too.
+    let is_back = broker.kill_and_restart().is_ok() && make_topic(&broker, "after", 1).is_ok();
+    let restarted_in_s = is_back.then(|| (monotonic_ns() - killed_ns) as f64 / 1e9);
     let idle_use = IdleUse {
         partitions: idle.partitions,
         started_in_s,
@@ -91,7 +85,9 @@ pub(super) fn measure(
         creation_s,
         restarted_in_s,
     };
-    broker.stop()?;
+    if is_back {
+        broker.stop()?;
+    }
     Ok(idle_use)
 }
 

@@ -123,7 +123,8 @@ fn put_idle(document: &mut Document, results: &Results) {
     ];
     let note = "Started on an empty directory. Processor time is in shares of one processor, \
                 memory is what is resident. Nothing is produced or consumed, no client is \
-                connected, and nobody asks for metrics. It is back when another topic is led.";
+                connected, and nobody asks for metrics. It is back when another topic is led; \
+                without a number it was not back within a minute.";
     document.table(table(&head, rows, note));
 }
 
