@@ -301,7 +301,10 @@ impl Log {
         let generation = self.state.borrow().compacted.generation + 1;
         let base_offset = sources[0].name.base_offset;
         let name = SegmentName { base_offset, generation };
-        let mut writer = SegmentWriter::new(self.clone(), name);
+        // Others need room as well until the old segments go.
+        let space = runtime::space(&self.directory).await;
+        let space = space.map_err(|source| self.compaction_failed("look for room in", source))?;
+        let mut writer = SegmentWriter::new(self.clone(), name, space.free_bytes / 2);
         let written = self.write_group(sources, &mut writer, judge, pace, report).await;
         let written = match written {
             Ok(()) => writer.finish(sources[sources.len() - 1].ordinal).await,

@@ -6,25 +6,11 @@ use std::rc::Rc;
 use model::record_batch::BatchHeader;
 use model::{LeaderEpoch, Offset, Timestamp};
 use runtime::sim::{self, Disk};
-use storage::{Durability, EntryKind, Expired, Log, LogOptions, SegmentAge, Store};
+use storage::{EntryKind, Expired, Log, LogOptions, SegmentAge};
 
 use crate::support::*;
 
 const BY_HAND: LogOptions = LogOptions { segment_bytes_max: 1 << 30, ..ALONE };
-
-async fn opened(store: &Rc<Store>, options: LogOptions) -> Rc<Log> {
-    let log = match store.log(partition(0)) {
-        Some(log) => log,
-        None => {
-            let created = store.create(partition(0), Durability::Durable, vote(0), options);
-            created.await.unwrap()
-        }
-    };
-    let epoch = log.vote().leader_epoch.0 + 1;
-    log.save_vote(vote(epoch));
-    log.voted().await.unwrap();
-    log
-}
 
 /// Appends a batch of one record, as a replica does. Returns its offset.
 async fn append_at(log: &Rc<Log>, timestamp: i64, size_bytes: usize) -> i64 {

@@ -12,19 +12,13 @@ use model::{Offset, Timestamp};
 use runtime::sim::{self, Disk};
 use runtime::{File, OpenOptions, Rng, WriteMode};
 use storage::{
-    CompactionError, CompactionReport, CompactionRules, Durability, EntryKind, Log, LogOptions,
-    ReadError, ReadOutcome, ReadRequest, Store, StoreOptions,
+    CompactionError, CompactionReport, CompactionRules, EntryKind, Log, LogOptions, ReadError,
+    ReadOutcome, ReadRequest, Store, StoreOptions,
 };
 
 use crate::support::*;
 
-const RULES: CompactionRules = CompactionRules {
-    now: Timestamp(0),
-    lag_min_ms: 0,
-    lag_max_ms: i64::MAX,
-    dirty_ratio_min: 0.0,
-    tombstones_ms: 1000,
-};
+const RULES: CompactionRules = CompactionRules { tombstones_ms: 1000, ..COMPACT_ALL };
 
 const OPTIONS: LogOptions =
     LogOptions { segment_bytes_max: 6000, index_interval_bytes: 500, ..ALONE };
@@ -105,20 +99,6 @@ impl Model {
         let known = |offset: &&i64| self.records.iter().any(|(_, told)| told.offset == **offset);
         assert_eq!(found.keys().find(|offset| !known(offset)), None, "nothing else");
     }
-}
-
-async fn opened(store: &Rc<Store>) -> Rc<Log> {
-    let log = match store.log(partition(0)) {
-        Some(log) => log,
-        None => {
-            let created = store.create(partition(0), Durability::Durable, vote(0), OPTIONS);
-            created.await.unwrap()
-        }
-    };
-    let epoch = log.vote().leader_epoch.0 + 1;
-    log.save_vote(vote(epoch));
-    log.voted().await.unwrap();
-    log
 }
 
 const CODECS: [Compression; 5] = [
@@ -249,7 +229,7 @@ async fn live(options: StoreOptions, seed: u64, mut model: Model) -> Model {
     let mut rng = Rng::from_seed(seed);
     let (store, corruptions) = open(&options, OPTIONS).await;
     assert!(corruptions.is_empty(), "{corruptions:?}");
-    let log = opened(&store).await;
+    let log = opened(&store, OPTIONS).await;
     assert!(!log.is_doubtful());
     if !model.records.is_empty() {
         check_all(&log, &model, &mut rng).await;
@@ -330,7 +310,7 @@ fn it_is_time_when_the_rules_say_so() {
     lives(1, |directory, _, (): ()| async move {
         let options = small_options(&directory, 1);
         let (store, _) = open(&options, OPTIONS).await;
-        let log = opened(&store).await;
+        let log = opened(&store, OPTIONS).await;
         let at = |now: i64| CompactionRules { now: Timestamp(now), ..RULES };
         assert_eq!(log.dirtiness(&RULES).await.unwrap(), None, "nothing is there");
         for time in [100, 200, 300] {
@@ -366,7 +346,7 @@ fn damage_ends_a_compaction_and_nothing_is_lost() {
     for offset_in_file in [5_usize, 70, 900] {
         let (_, mut disk) = sim::run(1, Disk::new(), || async {
             let (store, _) = open(&small_options(std::path::Path::new("/"), 1), OPTIONS).await;
-            let log = opened(&store).await;
+            let log = opened(&store, OPTIONS).await;
             for time in 0..4 {
                 append_keyed(&log, 1, time).await;
             }
@@ -379,7 +359,7 @@ fn damage_ends_a_compaction_and_nothing_is_lost() {
         disk.flip(&segment, offset_in_file * 8 + 2);
         sim::run(2, disk, || async {
             let (store, _) = open(&small_options(std::path::Path::new("/"), 1), OPTIONS).await;
-            let log = opened(&store).await;
+            let log = opened(&store, OPTIONS).await;
             let dirtiness = log.dirtiness(&RULES).await.unwrap().unwrap();
             let failed = log.compact(&RULES, &dirtiness).await.unwrap_err();
             assert!(
@@ -407,7 +387,7 @@ async fn opened_again() -> (Rc<Store>, Rc<Log>) {
 fn k3_a_start_believes_the_list() {
     let ((), disk) = sim::run(1, Disk::new(), || async {
         let (store, _) = open(&small_options(std::path::Path::new("/"), 1), OPTIONS).await;
-        let log = opened(&store).await;
+        let log = opened(&store, OPTIONS).await;
         for time in 0..8 {
             append_keyed(&log, u8::try_from(time % 2).unwrap(), time).await;
         }
@@ -419,7 +399,7 @@ fn k3_a_start_believes_the_list() {
     let original = disk.file_bytes(&appended).unwrap();
     let (left, compacted) = sim::run(2, disk, || async {
         let (store, _) = open(&small_options(std::path::Path::new("/"), 1), OPTIONS).await;
-        let log = opened(&store).await;
+        let log = opened(&store, OPTIONS).await;
         let dirtiness = log.dirtiness(&RULES).await.unwrap().unwrap();
         log.compact(&RULES, &dirtiness).await.unwrap();
         store.close().await.unwrap();
@@ -459,4 +439,31 @@ fn k3_a_start_believes_the_list() {
             sim::run(4, damaged, || async { opened_again().await.1.is_doubtful() });
         assert!(is_doubtful, "{path}, removed: {is_removed}");
     }
+}
+
+/// What compaction writes takes at most half of the room that there is, and it changes nothing then.
+#[test]
+fn without_room_everything_stays_as_it_is() {
+    sim::run(1, Disk::with_capacity(6 << 20), || async {
+        let (store, _) = open(&small_options(std::path::Path::new("/"), 1), OPTIONS).await;
+        let log = opened(&store, OPTIONS).await;
+        for time in 0..40 {
+            append_keyed(&log, u8::try_from(time).unwrap(), time).await;
+        }
+        log.roll();
+        store.checkpoint().await.unwrap();
+        let ballast = File::open("/ballast", OpenOptions::CREATE).await.unwrap();
+        let free_bytes = runtime::space("/").await.unwrap().free_bytes;
+        ballast.allocate(0, free_bytes - 10_000).await.unwrap();
+        let before = offsets(&log).await;
+        let dirtiness = log.dirtiness(&COMPACT_ALL).await.unwrap().unwrap();
+        let failed = log.compact(&COMPACT_ALL, &dirtiness).await.unwrap_err();
+        assert!(matches!(failed, CompactionError::NoSpace { .. }), "{failed}");
+        assert_eq!(runtime::space("/").await.unwrap().free_bytes, 10_000);
+        assert_eq!(offsets(&log).await, before);
+        ballast.truncate(0).await.unwrap();
+        let dirtiness = log.dirtiness(&COMPACT_ALL).await.unwrap().unwrap();
+        log.compact(&COMPACT_ALL, &dirtiness).await.unwrap();
+        assert_eq!(offsets(&log).await, before, "no key was there twice");
+    });
 }

@@ -25,15 +25,14 @@ use model::record_batch::{BatchHeader, check_crc};
 use model::{LeaderEpoch, Offset, Timestamp};
 use runtime::sim::{self, Disk};
 use storage::{
-    Admission, AppendError, AppliedState, CompactionRules, Durability, Entry, EntryKind, Found,
-    Log, LogEnds, LogOptions, ReadOutcome, ReadRequest, SegmentAge, Slice, StartError, Store,
-    StoreOptions, Vote,
+    Admission, AppendError, AppliedState, Durability, Entry, EntryKind, Found, Log, LogEnds,
+    LogOptions, ReadOutcome, ReadRequest, SegmentAge, Slice, StartError, Store, StoreOptions, Vote,
 };
 
 use crate::bytes::{SECTOR_BYTES, live_commits};
 use crate::support::{
-    ALONE, DIRECTORY_ID, append, batch, flushed, idempotent_batch, keyed_batch, partition,
-    small_options, value, vote,
+    ALONE, COMPACT_ALL, DIRECTORY_ID, append, batch, flushed, idempotent_batch, keyed_batch,
+    partition, small_options, value, vote,
 };
 
 /// With a segment of which whole blocks are flushed while it is written.
@@ -160,15 +159,8 @@ async fn live(end: End, acknowledged: Rc<RefCell<Batches>>) {
 
 /// Compacts what can be. Returns up to where no two records have the same key then.
 async fn compact(log: &Rc<Log>) -> Offset {
-    let rules = CompactionRules {
-        now: Timestamp(0),
-        lag_min_ms: 0,
-        lag_max_ms: i64::MAX,
-        dirty_ratio_min: 0.0,
-        tombstones_ms: 0,
-    };
-    let dirtiness = log.dirtiness(&rules).await.unwrap().expect("segments have ended");
-    log.compact(&rules, &dirtiness).await.unwrap().clean_end
+    let dirtiness = log.dirtiness(&COMPACT_ALL).await.unwrap().expect("segments have ended");
+    log.compact(&COMPACT_ALL, &dirtiness).await.unwrap().clean_end
 }
 
 /// What one log is after a start.

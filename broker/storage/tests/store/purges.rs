@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use model::{LeaderEpoch, Offset, Timestamp};
+use model::{LeaderEpoch, Offset};
 use runtime::sim::{self, Disk};
-use storage::{CompactionRules, Durability, EntryKind, Log, LogOptions, Store, StoreOptions};
+use storage::{EntryKind, Log, LogOptions, StoreOptions};
 
 use crate::support::*;
 
@@ -13,20 +13,6 @@ const OPTIONS: LogOptions = LogOptions { segment_bytes_max: 60_000, ..ALONE };
 
 fn options() -> StoreOptions {
     StoreOptions { journal_file_bytes: 1 << 20, ..small_options(Path::new("/"), 1) }
-}
-
-async fn opened(store: &Rc<Store>) -> Rc<Log> {
-    let log = match store.log(partition(0)) {
-        Some(log) => log,
-        None => {
-            let created = store.create(partition(0), Durability::Durable, vote(0), OPTIONS);
-            created.await.unwrap()
-        }
-    };
-    let epoch = log.vote().leader_epoch.0 + 1;
-    log.save_vote(vote(epoch));
-    log.voted().await.unwrap();
-    log
 }
 
 async fn append_many(log: &Rc<Log>, count: u64) {
@@ -66,7 +52,7 @@ fn p1_records_of_batches_that_are_gone_are_given_back() {
         let (start, next) = sim::run(life.unsigned_abs().into(), disk, move || async move {
             let (store, corruptions) = open(&options(), OPTIONS).await;
             assert!(corruptions.is_empty(), "{corruptions:?}");
-            let log = opened(&store).await;
+            let log = opened(&store, OPTIONS).await;
             assert!(!log.is_doubtful());
             assert_eq!(log.ends().log_start, Offset(log_start));
             // Epochs are found among those records that are left.
@@ -109,13 +95,6 @@ fn p1_records_of_batches_that_are_gone_are_given_back() {
 /// P1: of a log of which nothing is ever deleted, the list of compacted segments tells the epochs.
 #[test]
 fn p1_epochs_of_compacted_batches_are_told_when_their_records_are_gone() {
-    const RULES: CompactionRules = CompactionRules {
-        now: Timestamp(0),
-        lag_min_ms: 0,
-        lag_max_ms: i64::MAX,
-        dirty_ratio_min: 0.0,
-        tombstones_ms: 0,
-    };
     let mut disk = Disk::new();
     // The epoch of each life, and where its batches end.
     let mut ends: Vec<(LeaderEpoch, Offset)> = Vec::new();
@@ -124,7 +103,7 @@ fn p1_epochs_of_compacted_batches_are_told_when_their_records_are_gone() {
         let ((epoch, end), next) = sim::run(life, disk, move || async move {
             let (store, corruptions) = open(&options(), OPTIONS).await;
             assert!(corruptions.is_empty(), "{corruptions:?}");
-            let log = opened(&store).await;
+            let log = opened(&store, OPTIONS).await;
             assert!(!log.is_doubtful());
             let check = async |ends: &[(LeaderEpoch, Offset)]| {
                 for (epoch, end) in ends {
@@ -144,8 +123,8 @@ fn p1_epochs_of_compacted_batches_are_told_when_their_records_are_gone() {
             }
             log.roll();
             store.checkpoint().await.unwrap();
-            let dirtiness = log.dirtiness(&RULES).await.unwrap().unwrap();
-            log.compact(&RULES, &dirtiness).await.unwrap();
+            let dirtiness = log.dirtiness(&COMPACT_ALL).await.unwrap().unwrap();
+            log.compact(&COMPACT_ALL, &dirtiness).await.unwrap();
             let mut ends = told;
             ends.push((epoch, log.ends().end_offset));
             check(&ends).await;

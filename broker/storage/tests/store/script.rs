@@ -3,14 +3,13 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{LeaderEpoch, LogIndex, Timestamp};
+use model::{LeaderEpoch, LogIndex};
 use storage::{
-    AppendError, CompactionError, CompactionRules, Durability, EntryKind, LogOptions, Store,
-    StoreOptions,
+    AppendError, CompactionError, Durability, EntryKind, LogOptions, Store, StoreOptions,
 };
 
 use crate::ghost::{Ghost, PartitionGhost, SharedGhost, Tag, key_of, listen};
-use crate::support::{ALONE, append, keyed_batch, partition, value, vote};
+use crate::support::{ALONE, COMPACT_ALL, append, keyed_batch, partition, value, vote};
 
 /// The partition that is a member of a group; the others are alone.
 pub(crate) const GROUPED: i32 = 2;
@@ -192,17 +191,10 @@ async fn perform(store: &Rc<Store>, ghost: &SharedGhost, step: Step) {
 }
 
 async fn compact(store: &Store, ghost: &SharedGhost, number: i32) {
-    const RULES: CompactionRules = CompactionRules {
-        now: Timestamp(0),
-        lag_min_ms: 0,
-        lag_max_ms: i64::MAX,
-        dirty_ratio_min: 0.0,
-        tombstones_ms: 0,
-    };
     let Some(log) = store.log(partition(number)) else { return };
     ghost.borrow_mut().has_compacted = true;
-    let Ok(Some(dirtiness)) = log.dirtiness(&RULES).await else { return };
-    match log.compact(&RULES, &dirtiness).await {
+    let Ok(Some(dirtiness)) = log.dirtiness(&COMPACT_ALL).await else { return };
+    match log.compact(&COMPACT_ALL, &dirtiness).await {
         Ok(_) => ghost.borrow_mut().compactions_count += 1,
         // A log start has taken some of it meanwhile.
         Err(CompactionError::Gone { .. }) => {}

@@ -3,21 +3,12 @@
 use std::path::Path;
 use std::rc::Rc;
 
-use model::Timestamp;
 use runtime::sim::{self, Disk};
-use storage::{CompactionRules, Durability, Log, LogOptions, Store};
+use storage::{Durability, Log, LogOptions, Store};
 
 use crate::support::*;
 
 const OPTIONS: LogOptions = LogOptions { segment_bytes_max: 6000, ..ALONE };
-const RULES: CompactionRules = CompactionRules {
-    now: Timestamp(0),
-    lag_min_ms: 0,
-    lag_max_ms: i64::MAX,
-    dirty_ratio_min: 0.0,
-    tombstones_ms: 0,
-};
-
 /// Some segments as they were appended, and one that is compacted.
 async fn fill() {
     let (store, _) = open(&small_options(Path::new("/"), 1), OPTIONS).await;
@@ -34,8 +25,8 @@ async fn fill() {
     }
     store.checkpoint().await.unwrap();
     let log = store.log(partition(1)).unwrap();
-    let dirtiness = log.dirtiness(&RULES).await.unwrap().unwrap();
-    log.compact(&RULES, &dirtiness).await.unwrap();
+    let dirtiness = log.dirtiness(&COMPACT_ALL).await.unwrap().unwrap();
+    log.compact(&COMPACT_ALL, &dirtiness).await.unwrap();
     store.close().await.unwrap();
 }
 

@@ -13,8 +13,8 @@ use model::{
 };
 use runtime::sim::{self, Disk};
 use storage::{
-    Corruption, DirectoryId, FlushMethod, Log, LogOptions, ReadOutcome, ReadRequest, SegmentAge,
-    Slice, Store, StoreOptions, Vote,
+    CompactionRules, Corruption, DirectoryId, Durability, FlushMethod, Log, LogOptions,
+    ReadOutcome, ReadRequest, SegmentAge, Slice, Store, StoreOptions, Vote,
 };
 
 pub(crate) const DIRECTORY_ID: DirectoryId = *b"0123456789abcdef";
@@ -45,6 +45,15 @@ pub(crate) const ALONE: LogOptions = LogOptions {
     is_alone: true,
 };
 
+/// Whatever can be compacted is.
+pub(crate) const COMPACT_ALL: CompactionRules = CompactionRules {
+    now: Timestamp(0),
+    lag_min_ms: 0,
+    lag_max_ms: i64::MAX,
+    dirty_ratio_min: 0.0,
+    tombstones_ms: 0,
+};
+
 pub(crate) fn partition(number: i32) -> TopicPartition {
     let topic = TopicId::from_random(number.cast_unsigned().into());
     TopicPartition { topic, partition: PartitionIndex(number) }
@@ -67,6 +76,21 @@ pub(crate) async fn open(
     let corruptions = recovered.corruptions.clone();
     let store = Store::start(recovered, options.clone(), |_| log_options).await.unwrap();
     (store, corruptions)
+}
+
+/// The log of partition 0, led in a new epoch; made if it is not there.
+pub(crate) async fn opened(store: &Rc<Store>, options: LogOptions) -> Rc<Log> {
+    let log = match store.log(partition(0)) {
+        Some(log) => log,
+        None => {
+            let created = store.create(partition(0), Durability::Durable, vote(0), options);
+            created.await.unwrap()
+        }
+    };
+    let epoch = log.vote().leader_epoch.0 + 1;
+    log.save_vote(vote(epoch));
+    log.voted().await.unwrap();
+    log
 }
 
 /// A batch of records with these values, all of one time.

@@ -20,6 +20,7 @@ const PIECE_BYTES: usize = 256 << 10;
 pub(super) struct SegmentWriter {
     log: Rc<Log>,
     name: SegmentName,
+    bytes_max: u64,
     /// Created with the first batch.
     file: Option<File>,
     buf: AlignedBuf,
@@ -30,11 +31,12 @@ pub(super) struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    pub(super) fn new(log: Rc<Log>, name: SegmentName) -> SegmentWriter {
+    pub(super) fn new(log: Rc<Log>, name: SegmentName, bytes_max: u64) -> SegmentWriter {
         let buf = AlignedBuf::with_capacity(0);
         SegmentWriter {
             log,
             name,
+            bytes_max,
             file: None,
             buf,
             written_bytes: 0,
@@ -57,6 +59,10 @@ impl SegmentWriter {
     ) -> Result<(), CompactionError> {
         let interval_bytes = self.log.options.get().index_interval_bytes;
         let position = self.size_bytes();
+        if self.bytes_max < position + bytes.len() as u64 {
+            let full = std::io::ErrorKind::StorageFull.into();
+            return Err(self.log.compaction_failed("write a compacted segment in", full));
+        }
         self.index.note(header.base_offset, position, max_timestamp, interval_bytes);
         while !bytes.is_empty() {
             let room = PIECE_BYTES - self.buf.len();
