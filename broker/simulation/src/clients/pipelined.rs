@@ -30,6 +30,8 @@ struct Unacknowledged {
     attempts_count: u32,
     /// None until it is sent again.
     answer: Option<Answer<ProduceResponse>>,
+    /// The connection that it was sent over last.
+    connection: u64,
 }
 
 pub(super) async fn run(context: Rc<Context>) {
@@ -89,6 +91,7 @@ async fn session(peer: &mut Peer, producer: ProducerId, epoch: ProducerEpoch) {
                 batch,
                 attempts_count: 0,
                 answer: None,
+                connection: 0,
             });
             if with_rng(|rng| rng.one_in(2)) {
                 break;
@@ -146,7 +149,13 @@ async fn session(peer: &mut Peer, producer: ProducerId, epoch: ProducerEpoch) {
 
 /// Sends what is not under way, all of it in order on one connection.
 async fn send_all(peer: &mut Peer, waiting: &mut VecDeque<Unacknowledged>) {
-    let (connection, _) = peer.connection().await;
+    let (connection, number) = peer.connection().await;
+    // What is under way over a connection that has ended is not overtaken: it will be sent again.
+    let is_overtaking =
+        waiting.iter().any(|sent| sent.answer.is_some() && sent.connection != number);
+    if is_overtaking {
+        return;
+    }
     // After a failure some are under way behind others that are not: then none of them counts.
     let first_unsent = waiting.iter().position(|sent| sent.answer.is_none());
     let Some(first_unsent) = first_unsent else { return };
@@ -157,6 +166,7 @@ async fn send_all(peer: &mut Peer, waiting: &mut VecDeque<Unacknowledged>) {
     for sent in waiting.iter_mut().skip(first_unsent) {
         peer.context.begin_attempt(sent.number);
         sent.attempts_count += 1;
+        sent.connection = number;
         let request = request(&sent.topic, sent.partition.partition, &sent.batch, -1);
         let version = any_version::<wire::ProduceRequest>(sent.batch.version_min);
         match connection.start_up_to(version, &request) {
