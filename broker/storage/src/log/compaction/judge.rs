@@ -56,6 +56,7 @@ impl Judged {
 }
 
 /// What becomes of a record.
+#[derive(PartialEq, Eq)]
 enum Verdict {
     Goes,
     Stays,
@@ -104,13 +105,12 @@ impl<'a> Judge<'a> {
             let record = record?;
             let end = bytes.len() - records.rest().len();
             let offset = header.base_offset + i64::from(record.offset_delta);
-            match self.verdict(header, offset, record.key, record.value) {
-                Verdict::Goes => continue,
-                Verdict::Stays => {}
-                Verdict::StaysForATime => needs_horizon = true,
+            let verdict = self.verdict(header, offset, record.key, record.value);
+            if verdict != Verdict::Goes {
+                kept_count += 1;
+                needs_horizon |= verdict == Verdict::StaysForATime;
+                push_range(&mut ranges, start..end);
             }
-            kept_count += 1;
-            push_range(&mut ranges, start..end);
             if TURN_BYTES <= end - looked_at {
                 pace.step(end - looked_at).await;
                 looked_at = end;
