@@ -44,7 +44,7 @@ impl Log {
     /// Whether a batch of this size may be appended now. An append is admitted only against space
     /// that is reserved on disk, so that the journal never acknowledges what segments cannot hold.
     pub fn admit(self: &Rc<Log>, batch_bytes: usize) -> Admission {
-        let admission = self.admit_batch(batch_bytes);
+        let admission = self.admit_entry(Some(batch_bytes));
         if let Admission::Refused(AppendError::DiskFull { .. } | AppendError::NoSpace { .. }) =
             &admission
         {
@@ -53,26 +53,22 @@ impl Log {
         admission
     }
 
-    fn admit_batch(self: &Rc<Log>, batch_bytes: usize) -> Admission {
-        if let Err(refused) = self.check(&self.state.borrow()) {
-            return Admission::Refused(refused);
-        }
-        match self.shared.room() {
-            Room::Full { free_bytes, limit_bytes } if !self.uses_last_room.get() => {
-                let partition = self.partition;
-                Admission::Refused(AppendError::DiskFull { partition, free_bytes, limit_bytes })
-            }
-            Room::Ample | Room::Scarce | Room::Full { .. } => {
-                self.admit_beside(batch_bytes, SPARE_RECORDS_COUNT)
-            }
-        }
-    }
-
-    fn admit_beside(self: &Rc<Log>, batch_bytes: usize, spare_records_count: u64) -> Admission {
+    /// Of a batch of this size, or of an entry that is none.
+    fn admit_entry(self: &Rc<Log>, batch_bytes: Option<usize>) -> Admission {
         let mut state = self.state.borrow_mut();
         if let Err(refused) = self.check(&state) {
             return Admission::Refused(refused);
         }
+        if let Room::Full { free_bytes, limit_bytes } = self.shared.room()
+            && batch_bytes.is_some()
+            && !self.uses_last_room.get()
+        {
+            let partition = self.partition;
+            let refused = AppendError::DiskFull { partition, free_bytes, limit_bytes };
+            return Admission::Refused(refused);
+        }
+        let spare_records_count = batch_bytes.map_or(0, |_| SPARE_RECORDS_COUNT);
+        let batch_bytes = batch_bytes.unwrap_or(0);
         let is_voted = state.vote.leader_epoch <= state.voted_epoch;
         let is_congested = self.shared.is_congested(batch_bytes);
         if !is_voted || state.switching != Switching::No || is_congested {
@@ -136,7 +132,7 @@ impl Log {
     /// Waits until an entry that is no batch may be appended in the same step. There is space for
     /// some of them when there is none for batches.
     pub async fn admitted_other(self: &Rc<Log>) -> Result<(), AppendError> {
-        self.wait_admitted(|| self.admit_beside(0, 0)).await
+        self.wait_admitted(|| self.admit_entry(None)).await
     }
 
     async fn wait_admitted(&self, admit: impl Fn() -> Admission) -> Result<(), AppendError> {
