@@ -23,6 +23,7 @@ mod retention;
 mod scrub;
 pub(crate) mod segment;
 mod tail;
+mod whole_file;
 mod write;
 
 use std::cell::{Cell, RefCell};

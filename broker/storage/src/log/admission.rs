@@ -1,6 +1,7 @@
 //! Whether an append may happen now.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use runtime::{File, OpenOptions, round_up_to_block};
 
 use super::segment::SegmentName;
 use super::tail::Ordinal;
-use super::{Log, State, Switching};
+use super::{Log, State, Switching, whole_file};
 use crate::error::{AppendError, is_disk_full};
 use crate::format::entry::RECORD_SIZE_BYTES;
 use crate::format::frame::room_bytes;
@@ -206,10 +207,9 @@ impl Log {
     }
 
     async fn size_of_segment(&self, name: SegmentName) -> io::Result<u64> {
-        let path = name.log_path(&self.directory);
-        match File::open(path, OpenOptions::READ).await {
+        match whole_file::size_bytes(&name.log_path(&self.directory)).await {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            file => file?.size_bytes().await,
+            size_bytes => size_bytes,
         }
     }
 
@@ -228,11 +228,8 @@ impl Log {
         let Some(file) = self.open_writer(ordinal).await? else { return Ok(()) };
         let mut reserved_bytes = file.size_bytes().await?;
         if reserved_bytes < needed_bytes {
-            let step = match self.shared.room() {
-                _ if !is_ahead => 0,
-                Room::Ample => reserved_bytes.clamp(EXTENT_BYTES_MIN, EXTENT_BYTES_MAX),
-                Room::Scarce | Room::Full { .. } => EXTENT_BYTES_MIN,
-            };
+            let extent_bytes = EXTENT_BYTES_MIN..=EXTENT_BYTES_MAX;
+            let step = if is_ahead { self.step(reserved_bytes, extent_bytes) } else { 0 };
             let segment_bytes_max = round_up_to_block(self.options.get().segment_bytes_max);
             let wanted_bytes = (reserved_bytes + step).min(segment_bytes_max);
             reserved_bytes = reserve(&file, reserved_bytes, needed_bytes, wanted_bytes).await?;
@@ -252,18 +249,22 @@ impl Log {
         let file = self.open_entries().await?;
         let mut reserved_bytes = file.size_bytes().await?;
         if reserved_bytes < needed_bytes {
-            let step = match self.shared.room() {
-                _ if !is_ahead => 0,
-                Room::Ample => {
-                    reserved_bytes.clamp(ENTRIES_EXTENT_BYTES_MIN, ENTRIES_EXTENT_BYTES_MAX)
-                }
-                Room::Scarce | Room::Full { .. } => ENTRIES_EXTENT_BYTES_MIN,
-            };
+            let extent_bytes = ENTRIES_EXTENT_BYTES_MIN..=ENTRIES_EXTENT_BYTES_MAX;
+            let step = if is_ahead { self.step(reserved_bytes, extent_bytes) } else { 0 };
             let wanted_bytes = reserved_bytes + step;
             reserved_bytes = reserve(&file, reserved_bytes, needed_bytes, wanted_bytes).await?;
         }
         self.state.borrow_mut().entries_allocated_bytes = reserved_bytes;
         Ok(())
+    }
+
+    /// How much more is reserved ahead of a file that has so much.
+    fn step(&self, reserved_bytes: u64, extent_bytes: RangeInclusive<u64>) -> u64 {
+        let (min, max) = extent_bytes.into_inner();
+        match self.shared.room() {
+            Room::Ample => reserved_bytes.clamp(min, max),
+            Room::Scarce | Room::Full { .. } => min,
+        }
     }
 
     /// The file of a segment that is not sealed, created if need be; none if the segment is gone.
@@ -287,7 +288,7 @@ impl Log {
         let mut state = self.state.borrow_mut();
         state.has_new_names = true;
         let Some(segment) = state.segment_mut(ordinal) else { return Ok(None) };
-        segment.open = segment.open.take().or(open);
+        segment.note_open(open);
         Ok(Some(segment.writer.get_or_insert(file).clone()))
     }
 

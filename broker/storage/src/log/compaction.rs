@@ -28,12 +28,11 @@ use std::rc::Rc;
 
 use bytes::Bytes;
 use model::{Offset, Timestamp};
-use runtime::{File, OpenOptions, WriteMode};
 
 use super::purge::PURGE_RECORDS_COUNT;
 use super::segment::{Segment, SegmentName};
 use super::tail::{Ordinal, Place};
-use super::{Log, State};
+use super::{Log, State, whole_file};
 use crate::error::{CompactionError, JournalStopped, ReadError, is_disk_full};
 use crate::format::compacted::{CompactedList, CompactedSegment, EpochEnds};
 use crate::format::entry::RECORD_SIZE_BYTES;
@@ -422,10 +421,7 @@ impl Log {
         let (new, path) = (self.directory.join(NEW_LIST), self.directory.join(LIST));
         let written: io::Result<()> = async {
             runtime::sync_dir(&self.directory).await?;
-            let file = File::open(&new, OpenOptions::CREATE).await?;
-            file.truncate(0).await?;
-            file.write_all_at(Bytes::from(list.encode()), 0, WriteMode::Cached).await?;
-            file.sync_data().await?;
+            whole_file::write_flushed(&new, Bytes::from(list.encode())).await?;
             runtime::rename(new, path).await?;
             runtime::sync_dir(&self.directory).await
         }
@@ -590,15 +586,8 @@ fn groups_of(sources: Vec<Source>, segment_bytes_max: u64) -> Vec<Vec<Source>> {
 /// error of kind `InvalidData`.
 pub(super) async fn read_list(directory: &Path) -> io::Result<CompactedList> {
     let path = directory.join(LIST);
-    let file = match File::open(&path, OpenOptions::READ).await {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(CompactedList::default());
-        }
-        file => file?,
-    };
-    let size_bytes = usize::try_from(file.size_bytes().await?).map_err(io::Error::other)?;
-    let bytes = file.read_exact_at(0, size_bytes).await?;
-    CompactedList::decode(&bytes).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()))
-    })
+    match whole_file::read(&path).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(CompactedList::default()),
+        bytes => CompactedList::decode(&bytes?).ok_or_else(|| whole_file::damaged(&path)),
+    }
 }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use super::Log;
 use super::records::Records;
-use crate::format::entry::RECORD_SIZE_BYTES;
+use crate::format::entry::{Entry, RECORD_SIZE_BYTES};
 use crate::format::frame::Base;
 
 /// Holes are of whole blocks and of whole records.
@@ -33,16 +33,10 @@ impl Log {
         };
         let mut records = self.records();
         let purged = self.purged_count(&mut records).await?;
-        let (mut below, mut above) = (purged.max(told_count).min(needed_from), needed_from);
-        while below < above {
-            let middle = below.midpoint(above);
-            let read = records.read(middle, middle + 1).await?;
-            match read[0].next_offset <= first_offset {
-                true => below = middle + 1,
-                false => above = middle,
-            }
-        }
-        let purge_to = below / PURGE_RECORDS_COUNT * PURGE_RECORDS_COUNT;
+        let from = purged.max(told_count).min(needed_from);
+        let is_gone = |entry: &Entry| entry.next_offset <= first_offset;
+        let gone_to = records.partition_point(from, needed_from, is_gone).await?;
+        let purge_to = gone_to / PURGE_RECORDS_COUNT * PURGE_RECORDS_COUNT;
         if purge_to <= purged {
             return Ok(());
         }

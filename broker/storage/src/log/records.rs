@@ -42,6 +42,26 @@ impl Records {
         })
     }
 
+    /// The first of the records `from..to` of which this is not so any more, or `to`: it is so of all
+    /// before some record, and of none from there on. By bisection, one read at a time.
+    pub(super) async fn partition_point(
+        &mut self,
+        from: u64,
+        to: u64,
+        is_before: impl Fn(&Entry) -> bool,
+    ) -> io::Result<u64> {
+        let (mut below, mut above) = (from, to);
+        while below < above {
+            let middle = below.midpoint(above);
+            let read = self.read(middle, middle + 1).await?;
+            match is_before(&read[0]) {
+                true => below = middle + 1,
+                false => above = middle,
+            }
+        }
+        Ok(below)
+    }
+
     /// Whether a record's space was given back. One that has never been written looks the same.
     pub(super) async fn is_purged(&mut self, index: u64) -> io::Result<bool> {
         self.fill(index, index + 1).await?;

@@ -9,14 +9,13 @@ use std::rc::Rc;
 use bytes::Bytes;
 use model::{LeaderEpoch, Offset, TopicPartition};
 use runtime::sync::budget::Budget;
-use runtime::{File, OpenOptions};
 
 use super::compaction::{Compacted, read_list};
 use super::records::Records;
 use super::segment::{Segment, SegmentName};
 use super::tail::{BatchPlace, Ordinal, Place, Tail, next_ordinal};
 use super::write::applied_path;
-use super::{Log, LogOptions, Point, State, Switching, purge};
+use super::{Log, LogOptions, Point, State, Switching, purge, whole_file};
 use crate::Durability;
 use crate::format::applied;
 use crate::format::compacted::CompactedList;
@@ -614,10 +613,6 @@ fn unless_damaged<T>(read: io::Result<T>) -> io::Result<Option<T>> {
 
 async fn read_applied(directory: &std::path::Path, count: u64) -> io::Result<Bytes> {
     let path = applied_path(directory, count);
-    let file = File::open(&path, OpenOptions::READ).await?;
-    let size_bytes = usize::try_from(file.size_bytes().await?).map_err(io::Error::other)?;
-    let bytes = file.read_exact_at(0, size_bytes).await?.freeze();
-    applied::decode(&bytes).ok_or_else(|| {
-        io::Error::new(io::ErrorKind::InvalidData, format!("{} is damaged", path.display()))
-    })
+    let bytes = whole_file::read(&path).await?;
+    applied::decode(&bytes).ok_or_else(|| whole_file::damaged(&path))
 }

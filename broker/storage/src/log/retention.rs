@@ -3,15 +3,13 @@
 //! Whoever owns the log decides; a later start is an entry (C4), and files go with the checkpoint
 //! after it (4.7).
 
-use std::io;
 use std::rc::Rc;
 
 use model::{Offset, Timestamp};
-use runtime::{File, OpenOptions};
 
 use super::segment::{Segment, SegmentName};
 use super::tail::{Ordinal, Place, next_ordinal};
-use super::{Log, State};
+use super::{Log, State, whole_file};
 use crate::error::ReadError;
 
 /// When a segment ends by its age.
@@ -144,8 +142,7 @@ impl Log {
             };
             let (ordinal, name) = unknown;
             let path = name.log_path(&self.directory);
-            let size: io::Result<u64> =
-                async { File::open(&path, OpenOptions::READ).await?.size_bytes().await }.await;
+            let size = whole_file::size_bytes(&path).await;
             let mut state = self.state.borrow_mut();
             // It may have been removed meanwhile.
             let Some(segment) = state.segment_mut(ordinal) else { continue };
@@ -190,9 +187,8 @@ impl Log {
 
     /// From the index beside a sealed segment, which is not kept in memory for this alone.
     async fn read_latest_time(&self, name: SegmentName) -> Option<Timestamp> {
-        let path = name.log_path(&self.directory);
-        let file = File::open(&path, OpenOptions::READ).await.ok()?;
-        let index = self.read_index(name, file.size_bytes().await.ok()?).await?;
+        let size_bytes = whole_file::size_bytes(&name.log_path(&self.directory)).await.ok()?;
+        let index = self.read_index(name, size_bytes).await?;
         index.max_timestamp.map(|(latest, _)| latest)
     }
 }

@@ -157,6 +157,11 @@ impl Segment {
         }
     }
 
+    /// One of its files has been opened; counted if it was the first.
+    pub(crate) fn note_open(&mut self, open: Option<OpenSegment>) {
+        self.open = self.open.take().or(open);
+    }
+
     /// Closes its files, which whoever needs them opens again.
     pub(crate) fn close(&mut self) {
         self.reader = None;

@@ -13,7 +13,7 @@ use runtime::{File, OpenOptions, WriteMode};
 
 use super::segment::{Segment, SegmentName};
 use super::tail::{CHUNK_BYTES, Ordinal, Place};
-use super::{Log, Point, State};
+use super::{Log, Point, State, whole_file};
 use crate::error::{JournalStopped, is_disk_full};
 use crate::format::applied;
 use crate::format::entry::{Entry, RECORD_SIZE_BYTES, encode_record};
@@ -296,14 +296,7 @@ impl Log {
         let Some(applied) = self.applied.borrow().clone().filter(|_| due) else { return Ok(()) };
         let (count, bytes) = applied.capture();
         let path = applied_path(&self.directory, count);
-        let written: io::Result<()> = async {
-            let file = File::open(&path, OpenOptions::CREATE).await?;
-            file.truncate(0).await?;
-            file.write_all_at(Bytes::from(applied::encode(&bytes)), 0, WriteMode::Cached).await?;
-            file.sync_data().await
-        }
-        .await;
-        match written {
+        match whole_file::write_flushed(&path, Bytes::from(applied::encode(&bytes))).await {
             // It only saves a restart some work, so a full disk is no reason to stop.
             Err(error) if is_disk_full(&error) => {
                 tracing::warn!(partition = %self.partition, %error, "applied state was not kept");

@@ -10,6 +10,7 @@ use runtime::{AlignedBuf, BLOCK_SIZE_BYTES, File, OpenOptions, WriteMode};
 use super::super::Log;
 use super::super::segment::{Segment, SegmentName};
 use super::super::tail::Ordinal;
+use super::super::whole_file;
 use crate::error::CompactionError;
 use crate::format::index::Index;
 
@@ -117,10 +118,7 @@ impl SegmentWriter {
             file.truncate(size_bytes).await?;
             file.sync_data().await?;
             let sums_path = self.name.sums_path(&log.directory);
-            let sums_file = File::open(sums_path, OpenOptions::CREATE).await?;
-            sums_file.truncate(0).await?;
-            sums_file.write_all_at(sums, 0, WriteMode::Cached).await?;
-            sums_file.sync_data().await
+            whole_file::write_flushed(&sums_path, sums).await
         }
         .await;
         flushed.map_err(|source| log.compaction_failed("flush a compacted segment in", source))?;

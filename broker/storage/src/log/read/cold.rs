@@ -17,6 +17,7 @@ use crate::error::ReadError;
 use crate::format::index::Index;
 use crate::log::segment::{Segment, SegmentName};
 use crate::log::tail::{Ordinal, Place};
+use crate::log::whole_file;
 use crate::shared::OpenSegment;
 
 /// Where earlier reads ended, which is where the next ones of the same consumers begin.
@@ -404,10 +405,7 @@ impl Log {
         name: SegmentName,
         segment_bytes: u64,
     ) -> Option<Index> {
-        let path = name.index_path(&self.directory);
-        let file = File::open(path, OpenOptions::READ).await.ok()?;
-        let size_bytes = usize::try_from(file.size_bytes().await.ok()?).ok()?;
-        let bytes = file.read_exact_at(0, size_bytes).await.ok()?;
+        let bytes = whole_file::read(&name.index_path(&self.directory)).await.ok()?;
         Index::decode(&bytes, name.base_offset, segment_bytes)
     }
 
@@ -505,7 +503,7 @@ impl Log {
         }
     }
 
-    pub(in crate::log) fn base_offset_of(&self, ordinal: Ordinal) -> Option<Offset> {
+    fn base_offset_of(&self, ordinal: Ordinal) -> Option<Offset> {
         self.state.borrow().segment(ordinal).map(|segment| segment.base_offset)
     }
 
@@ -556,7 +554,7 @@ impl Log {
         let open = self.note_open(ordinal);
         if let Some(segment) = self.state.borrow_mut().segment_mut(ordinal) {
             segment.reader = Some(file.clone());
-            segment.open = segment.open.take().or(open);
+            segment.note_open(open);
         }
         Ok(file)
     }
@@ -570,7 +568,7 @@ impl Log {
         let open = self.note_open(ordinal);
         if let Some(segment) = self.state.borrow_mut().segment_mut(ordinal) {
             segment.sender = Some(file.clone());
-            segment.open = segment.open.take().or(open);
+            segment.note_open(open);
         }
         Ok(file)
     }

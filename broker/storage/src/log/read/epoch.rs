@@ -8,6 +8,7 @@ use model::{LeaderEpoch, Offset};
 
 use super::Log;
 use crate::error::ReadError;
+use crate::format::entry::Entry;
 use crate::log::records::Records;
 
 /// Records of `entries` that are read at a time.
@@ -85,16 +86,9 @@ impl Log {
         if 0 < in_memory {
             return Ok(recent_from + in_memory);
         }
-        let (mut below, mut above) = (self.purged_count(records).await?, recent_from);
-        while below < above {
-            let middle = below.midpoint(above);
-            let read = records.read(middle, middle + 1).await?;
-            match read[0].leader_epoch <= leader_epoch {
-                true => below = middle + 1,
-                false => above = middle,
-            }
-        }
-        Ok(below)
+        let purged = self.purged_count(records).await?;
+        let is_up_to = |entry: &Entry| entry.leader_epoch <= leader_epoch;
+        records.partition_point(purged, recent_from, is_up_to).await
     }
 
     fn unread(&self, source: io::Error) -> ReadError {
