@@ -22,14 +22,6 @@ use model::record_batch::{
 
 /// Uncompressed: as the Java client batches by default, and as librdkafka may.
 const BATCH_SIZES_BYTES: [usize; 2] = [16 << 10, 1 << 20];
-const COMPRESSIONS: [Compression; 5] = [
-    Compression::None,
-    Compression::Gzip,
-    Compression::Snappy,
-    Compression::Lz4,
-    Compression::Zstd,
-];
-
 const ENCODED_PIECE_BYTES: usize = 16 << 10;
 /// With their levels.
 const ENCODED: [(Compression, &[i32]); 4] = [
@@ -86,7 +78,7 @@ fn walks(criterion: &mut Criterion) {
     for size_bytes in BATCH_SIZES_BYTES {
         let batch = batch_of(size_bytes);
         let mut group = criterion.benchmark_group(format!("walk-{}-KiB", size_bytes >> 10));
-        for compression in COMPRESSIONS {
+        for compression in Compression::ALL {
             let records = encode(&batch[HEADER_SIZE_BYTES..], compression, None);
             let compressed = with_records(&batch, compression, &records);
             let ratio = batch.len() as f64 / compressed.len() as f64;

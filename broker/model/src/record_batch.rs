@@ -228,6 +228,15 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// Every one of them.
+    pub const ALL: [Compression; 5] = [
+        Compression::None,
+        Compression::Gzip,
+        Compression::Snappy,
+        Compression::Lz4,
+        Compression::Zstd,
+    ];
+
     /// As Kafka's `compression.type` has it.
     pub fn name(self) -> &'static str {
         match self {

@@ -13,14 +13,6 @@ use crate::units::UnitError;
 #[serde(try_from = "String", into = "String")]
 pub struct Codec(pub Compression);
 
-const ALL: [Compression; 5] = [
-    Compression::None,
-    Compression::Gzip,
-    Compression::Snappy,
-    Compression::Lz4,
-    Compression::Zstd,
-];
-
 impl Default for Codec {
     fn default() -> Codec {
         Codec(Compression::None)
@@ -32,7 +24,7 @@ impl FromStr for Codec {
 
     fn from_str(text: &str) -> Result<Codec, UnitError> {
         let expected = "one of none, gzip, snappy, lz4, zstd";
-        let found = ALL.into_iter().find(|codec| codec.name() == text);
+        let found = Compression::ALL.into_iter().find(|codec| codec.name() == text);
         found.map(Codec).ok_or(UnitError { text: text.to_owned(), expected })
     }
 }

@@ -196,8 +196,7 @@ const RECORDS: [(&str, &[u8]); 22] = [
 
 fn records() -> Vec<Case> {
     let mut cases = Vec::new();
-    let codecs = || std::iter::once(Compression::None).chain(CODECS);
-    for compression in codecs() {
+    for compression in Compression::ALL {
         for (name, bytes) in RECORDS {
             let name = format!("{}: {name}", compression.name());
             cases.push(case(name, one(bytes, compression), InvalidRecord));

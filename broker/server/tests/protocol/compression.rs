@@ -29,10 +29,6 @@ const TYPES: [(&str, Compression); 5] = [
     ("zstd", Compression::Zstd),
 ];
 
-fn all_codecs() -> impl Iterator<Item = Compression> {
-    std::iter::once(Compression::None).chain(CODECS)
-}
-
 fn send(client: &mut Client, topic: &'static str, batch: Bytes) -> PartitionProduceResponse {
     let mut response = client.call(11, &produce(topic, 0, -1, batch));
     response.responses.remove(0).partition_responses.remove(0)
@@ -115,7 +111,7 @@ fn p15_a_batch_is_stored_in_its_topics_codec_and_is_the_same_otherwise() {
         let mut base_sequence = 0;
         // What is done at once, and what takes turns.
         for value_bytes in [10, 700_000] {
-            for sent_in in all_codecs() {
+            for sent_in in Compression::ALL {
                 let stamp = ProducerStamp {
                     producer_id,
                     producer_epoch: ProducerEpoch(0),
@@ -153,7 +149,7 @@ fn p15_times_are_made_right_in_the_topics_codec() {
     let now = now_ms();
     let stamped = with_config(new_topic("stamped"), "message.timestamp.type", "LogAppendTime");
     client.call(7, &create(vec![with_config(stamped, "compression.type", "lz4")]));
-    for sent_in in all_codecs() {
+    for sent_in in Compression::ALL {
         let right = compress(&records(now, 30_000, ProducerStamp::NONE), sent_in);
         let mut wrong = right.to_vec();
         record_batch::set_max_timestamp(&mut wrong, Timestamp(0));
@@ -292,7 +288,9 @@ fn p15_the_batches_of_a_request_are_judged_and_stored_one_by_one() {
     for (topic, codec) in TYPES {
         let mut data = produce(topic, 0, -1, Bytes::new()).topic_data.remove(0);
         let one = data.partition_data.remove(0);
-        for (sent_in, value_bytes) in all_codecs().zip([10, 400_000, 20, 900_000, 100_000]) {
+        for (sent_in, value_bytes) in
+            Compression::ALL.into_iter().zip([10, 400_000, 20, 900_000, 100_000])
+        {
             let sent = compress(&records(now, value_bytes, ProducerStamp::NONE), sent_in);
             data.partition_data.push(wire::produce::PartitionProduceData {
                 records: Some(sent.clone()),

@@ -9,14 +9,6 @@ use super::super::testing::{lz4, mixed};
 use super::{Encoder, encode};
 use crate::record_batch::Compression;
 
-const CODECS: [Compression; 5] = [
-    Compression::None,
-    Compression::Gzip,
-    Compression::Snappy,
-    Compression::Lz4,
-    Compression::Zstd,
-];
-
 fn decode(compression: Compression, input: &[u8]) -> Vec<u8> {
     let mut decoder = Decoder::new(compression, input, u64::MAX);
     let (mut piece, mut out) = (vec![0; 64 << 10], Vec::new());
@@ -31,7 +23,7 @@ fn decode(compression: Compression, input: &[u8]) -> Vec<u8> {
 fn what_is_encoded_is_decoded() {
     for size_bytes in [1, 100, 32 << 10, (64 << 10) + 1, 300_000] {
         let bytes = mixed(size_bytes);
-        for compression in CODECS {
+        for compression in Compression::ALL {
             let encoded = encode(&bytes, compression, None);
             assert!(decode(compression, &encoded) == bytes, "{compression:?} of {size_bytes}");
         }
@@ -70,7 +62,9 @@ fn a_higher_level_makes_fewer_bytes() {
 fn a_piece_at_a_time_is_decoded_as_well() {
     let bytes = mixed(300_000);
     let levels = [(Compression::Zstd, Some(9)), (Compression::Gzip, Some(1))];
-    for (compression, level) in CODECS.map(|codec| (codec, None)).into_iter().chain(levels) {
+    for (compression, level) in
+        Compression::ALL.map(|codec| (codec, None)).into_iter().chain(levels)
+    {
         for piece_bytes in [1, 1000, 16 << 10, 64 << 10, 70_000] {
             let before = b"before".to_vec();
             let mut encoder = Encoder::new(compression, level, bytes.len(), before);
@@ -107,7 +101,7 @@ fn what_does_not_compress_hardly_grows() {
     })
     .take(200_000)
     .collect();
-    for compression in CODECS {
+    for compression in Compression::ALL {
         let encoded = encode(&noise, compression, None);
         assert!(encoded.len() < noise.len() + 200, "{compression:?}: {}", encoded.len());
         assert!(decode(compression, &encoded) == noise, "{compression:?}");

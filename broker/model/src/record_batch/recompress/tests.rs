@@ -11,14 +11,6 @@ use crate::Timestamp;
 use crate::codec::encode;
 use crate::codec::testing::{ENCODERS, mixed};
 
-const CODECS: [Compression; 5] = [
-    Compression::None,
-    Compression::Gzip,
-    Compression::Snappy,
-    Compression::Lz4,
-    Compression::Zstd,
-];
-
 fn recompress(
     batch: &[u8],
     compression: Compression,
@@ -52,7 +44,7 @@ fn every_codec_becomes_every_other() {
         let plain = batch_with(mixed(size_bytes));
         for encoder in ENCODERS {
             let sent = compressed(&plain, encoder);
-            for compression in CODECS {
+            for compression in Compression::ALL {
                 let stored = recompress(&sent, compression, None, usize::MAX, 5000).unwrap();
                 let name = format!("{encoder:?} to {compression:?}, {size_bytes} bytes");
                 check_crc(&stored).unwrap();
@@ -85,7 +77,7 @@ fn what_is_too_large_is_refused_at_its_limit_and_before_all_of_it_is_encoded() {
         Compression::Zstd,
         &encode(&plain[HEADER_SIZE_BYTES..], Compression::Zstd, Some(19)),
     );
-    for compression in CODECS {
+    for compression in Compression::ALL {
         let into = |limit_bytes| recompress(&sent, compression, None, limit_bytes, 5000);
         let size_bytes = into(usize::MAX).unwrap().len();
         assert_eq!(into(size_bytes).unwrap().len(), size_bytes);
@@ -114,7 +106,7 @@ proptest! {
     fn any_records_are_the_same_behind_the_same_header(
         records in any_records(),
         encoder in proptest::sample::select(ENCODERS.to_vec()),
-        compression in proptest::sample::select(CODECS.to_vec()),
+        compression in proptest::sample::select(Compression::ALL.to_vec()),
         piece_bytes in 1..3000_usize,
     ) {
         let plain = batch_of(&records);
