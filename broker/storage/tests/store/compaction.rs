@@ -13,7 +13,7 @@ use runtime::sim::{self, Disk};
 use runtime::{File, OpenOptions, Rng, WriteMode};
 use storage::{
     CompactionError, CompactionReport, CompactionRules, EntryKind, Log, LogOptions, ReadError,
-    ReadOutcome, ReadRequest, Store, StoreOptions,
+    ReadRequest, Store, StoreOptions,
 };
 
 use crate::support::*;
@@ -101,14 +101,6 @@ impl Model {
     }
 }
 
-const CODECS: [Compression; 5] = [
-    Compression::None,
-    Compression::Gzip,
-    Compression::Snappy,
-    Compression::Lz4,
-    Compression::Zstd,
-];
-
 /// Appends a batch of a few records and notes them.
 async fn append_some(log: &Rc<Log>, model: &mut Model, rng: &mut Rng) {
     let base_offset = log.ends().end_offset.0;
@@ -129,7 +121,7 @@ async fn append_some(log: &Rc<Log>, model: &mut Model, rng: &mut Rng) {
     }
     model.batches_count += 1;
     let batch = builder.finish(ProducerStamp::NONE);
-    let codec = CODECS[rng.index(CODECS.len())];
+    let codec = Compression::ALL[rng.index(Compression::ALL.len())];
     let records = encode(&batch[HEADER_SIZE_BYTES..], codec, None);
     let batch = bytes::Bytes::from(with_records(&batch, codec, &records).to_vec());
     let entry = append(log, log.vote().leader_epoch.0, &batch).await;
@@ -143,11 +135,7 @@ async fn read_all(log: &Rc<Log>, from: Offset, bytes_max: usize) -> Vec<Told> {
     let up_to = log.ends().committed_offset;
     while offset < up_to {
         let request = ReadRequest { offset, bytes_max, up_to, at_least_one_batch: true };
-        let slices = match log.read(&request).unwrap() {
-            ReadOutcome::Ready(slices) => slices,
-            ReadOutcome::Cold(cold) => cold.run().await.unwrap(),
-        };
-        let bytes = concat(&slices).await;
+        let bytes = concat(&read(log, &request).await.unwrap()).await;
         if bytes.is_empty() {
             break;
         }

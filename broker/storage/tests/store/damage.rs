@@ -16,7 +16,9 @@ use crate::bytes::{
 use crate::crashes::{begin, epilogue, options};
 use crate::ghost::Ghost;
 use crate::script::{self, GROUPED, Step};
-use crate::support::{ALONE, DIRECTORY_ID, append, batch, partition, read_values, value, vote};
+use crate::support::{
+    ALONE, DIRECTORY_ID, append, batch, open_whole, partition, read, read_values, value, vote,
+};
 use Step::*;
 
 /// Runs the steps on an empty disk and kills the process with nothing in flight.
@@ -347,9 +349,7 @@ fn directory(number: i32) -> PathBuf {
 
 /// Starts on a disk whose journal is whole and a partition's files are not.
 async fn start_with_damaged_files(options: &StoreOptions) -> Rc<Store> {
-    let recovered = storage::read_journal(options, DIRECTORY_ID, 0).await.unwrap();
-    assert!(recovered.corruptions.is_empty());
-    Store::start(recovered, options.clone(), |_| ALONE).await.unwrap()
+    open_whole(options, ALONE).await
 }
 
 #[test]
@@ -424,12 +424,7 @@ async fn read_values_so_far(log: &Rc<storage::Log>) -> usize {
     while offset < up_to {
         let request =
             storage::ReadRequest { offset, bytes_max: 1, up_to, at_least_one_batch: true };
-        let read = match log.read(&request) {
-            Ok(storage::ReadOutcome::Ready(slices)) => Ok(slices),
-            Ok(storage::ReadOutcome::Cold(cold)) => cold.run().await,
-            Err(error) => Err(error),
-        };
-        let Ok(slices) = read else { break };
+        let Ok(slices) = read(log, &request).await else { break };
         if slices.is_empty() {
             break;
         }

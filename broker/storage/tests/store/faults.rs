@@ -15,8 +15,8 @@ use storage::{
 };
 
 use crate::support::{
-    ALONE, DIRECTORY_ID, append, batch, flushed, open, partition, read_values, small_options,
-    value, vote,
+    ALONE, append, batch, flushed, open, open_whole, partition, read_values, small_options, value,
+    vote,
 };
 
 fn options(boot: u8) -> StoreOptions {
@@ -24,9 +24,7 @@ fn options(boot: u8) -> StoreOptions {
 }
 
 async fn start(boot: u8) -> Rc<Store> {
-    let recovered = storage::read_journal(&options(boot), DIRECTORY_ID, 0).await.unwrap();
-    assert!(recovered.corruptions.is_empty(), "{:?}", recovered.corruptions);
-    Store::start(recovered, options(boot), |_| ALONE).await.unwrap()
+    open_whole(&options(boot), ALONE).await
 }
 
 /// What a scenario tells whoever watches it.

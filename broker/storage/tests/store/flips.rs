@@ -26,13 +26,13 @@ use model::{LeaderEpoch, Offset, Timestamp};
 use runtime::sim::{self, Disk};
 use storage::{
     Admission, AppendError, AppliedState, Durability, Entry, EntryKind, Found, Log, LogEnds,
-    LogOptions, ReadOutcome, ReadRequest, SegmentAge, Slice, StartError, Store, StoreOptions, Vote,
+    LogOptions, ReadRequest, SegmentAge, Slice, StartError, Store, StoreOptions, Vote,
 };
 
 use crate::bytes::{SECTOR_BYTES, live_commits};
 use crate::support::{
     ALONE, COMPACT_ALL, DIRECTORY_ID, append, batch, flushed, idempotent_batch, keyed_batch,
-    partition, small_options, value, vote,
+    partition, read, small_options, value, vote,
 };
 
 /// With a segment of which whole blocks are flushed while it is written.
@@ -260,12 +260,7 @@ async fn read_all(
     let mut offset = log.ends().log_start;
     while offset < up_to {
         let request = ReadRequest { offset, bytes_max: 1000, up_to, at_least_one_batch: true };
-        let read = match log.read(&request) {
-            Ok(ReadOutcome::Ready(slices)) => Ok(slices),
-            Ok(ReadOutcome::Cold(cold)) => cold.run().await,
-            Err(error) => Err(error),
-        };
-        let slices = match read {
+        let slices = match read(log, &request).await {
             Ok(slices) => slices,
             Err(error) => return ReadEnd::Failed(error.to_string()),
         };

@@ -12,7 +12,7 @@ use storage::{AppendError, Durability, EntryKind, Log, LogOptions, Room, Store, 
 
 use crate::crashes::thoroughness;
 use crate::support::{
-    ALONE, DIRECTORY_ID, append, batch, flushed, partition, read_values, small_options, value, vote,
+    ALONE, append, batch, flushed, open_whole, partition, read_values, small_options, value, vote,
 };
 
 /// So that batches fill segments and blocks without a rest: what is left is a matter of whole blocks.
@@ -29,9 +29,7 @@ fn options(boot: u8) -> StoreOptions {
 }
 
 async fn start(boot: u8) -> Rc<Store> {
-    let recovered = storage::read_journal(&options(boot), DIRECTORY_ID, 0).await.unwrap();
-    assert!(recovered.corruptions.is_empty(), "{:?}", recovered.corruptions);
-    Store::start(recovered, options(boot), |_| OPTIONS).await.unwrap()
+    open_whole(&options(boot), OPTIONS).await
 }
 
 /// A disk with two empty logs and all files of the journal, and so much room beside them.

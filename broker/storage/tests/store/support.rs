@@ -13,7 +13,7 @@ use model::{
 };
 use runtime::sim::{self, Disk};
 use storage::{
-    CompactionRules, Corruption, DirectoryId, Durability, FlushMethod, Log, LogOptions,
+    CompactionRules, Corruption, DirectoryId, Durability, FlushMethod, Log, LogOptions, ReadError,
     ReadOutcome, ReadRequest, SegmentAge, Slice, Store, StoreOptions, Vote,
 };
 
@@ -76,6 +76,13 @@ pub(crate) async fn open(
     let corruptions = recovered.corruptions.clone();
     let store = Store::start(recovered, options.clone(), |_| log_options).await.unwrap();
     (store, corruptions)
+}
+
+/// The same with a journal that nothing is wrong with.
+pub(crate) async fn open_whole(options: &StoreOptions, log_options: LogOptions) -> Rc<Store> {
+    let (store, corruptions) = open(options, log_options).await;
+    assert!(corruptions.is_empty(), "{corruptions:?}");
+    store
 }
 
 /// The log of partition 0, led in a new epoch; made if it is not there.
@@ -154,6 +161,14 @@ pub(crate) async fn flushed(log: &Rc<Log>, count: u64) {
     }
 }
 
+/// What a request reads, from memory or from disk.
+pub(crate) async fn read(log: &Rc<Log>, request: &ReadRequest) -> Result<Vec<Slice>, ReadError> {
+    match log.read(request)? {
+        ReadOutcome::Ready(slices) => Ok(slices),
+        ReadOutcome::Cold(cold) => cold.run().await,
+    }
+}
+
 /// All values from an offset on, up to what is committed, with their offsets; checks that nothing
 /// is missing between them.
 pub(crate) async fn read_values(
@@ -178,11 +193,7 @@ pub(crate) async fn read_left_values(
     let up_to = log.ends().committed_offset;
     while offset < up_to {
         let request = ReadRequest { offset, bytes_max, up_to, at_least_one_batch: true };
-        let slices = match log.read(&request).unwrap() {
-            ReadOutcome::Ready(slices) => slices,
-            ReadOutcome::Cold(cold) => cold.run().await.unwrap(),
-        };
-        let bytes = concat(&slices).await;
+        let bytes = concat(&read(log, &request).await.unwrap()).await;
         assert!(!bytes.is_empty(), "there is a batch at {offset}, below {up_to}");
         let before = offset;
         for found in Batches::new(&bytes) {
