@@ -1,4 +1,4 @@
-//! What the cluster consists of, as a state machine over records.
+//! What the cluster consists of, and its groups of consumers, as state machines over records.
 //!
 //! ```text
 //!  request ──► decide(&state) ──► records ──► __cluster_metadata ──► replay(&mut state)
@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 
 mod cluster;
+pub mod group;
 mod record;
 mod topic_config;
 mod topic_name;

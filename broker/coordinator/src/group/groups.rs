@@ -1,0 +1,434 @@
+//! All groups of one partition of `__consumer_offsets`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{PartitionIndex, Timestamp};
+
+use super::classic::{ClassicGroup, ClassicState};
+use super::offsets::{self, Commit, CommittedOffset, NewOffset, OffsetsOf};
+use super::record::GroupRecord;
+use super::{
+    Description, GroupError, Join, JoinRefused, Leaving, MemberOf, Moment, Reply, Sync, Ticket,
+    Turn,
+};
+
+/// Records that are appended together where it does not matter how many are.
+const RECORDS_AT_ONCE: usize = 500;
+
+/// What holds for all groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupsSettings {
+    /// How long a group that was empty waits for more members (KIP-134).
+    pub initial_rebalance_delay_ms: u64,
+    /// The shortest session timeout that a member may ask for.
+    pub session_timeout_ms_min: i32,
+    /// The longest.
+    pub session_timeout_ms_max: i32,
+    /// How long a member may wait for its first generation.
+    pub new_member_join_ms_max: u64,
+    /// Of one group.
+    pub members_count_max: usize,
+    /// With one offset.
+    pub metadata_bytes_max: usize,
+    /// After so long without members a group's offsets go.
+    pub offsets_retention_ms: i64,
+}
+
+/// A group, in a list of all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Its id.
+    pub group: String,
+    /// Empty if there never was a member.
+    pub protocol_type: String,
+    /// What it is doing.
+    pub state: ClassicState,
+}
+
+/// The groups of one partition.
+#[derive(Clone, Debug)]
+pub struct Groups {
+    settings: GroupsSettings,
+    groups: BTreeMap<String, Entry>,
+    /// When which group has to be looked at; earlier than needed where a deadline has moved since.
+    deadlines: BTreeSet<(Moment, String)>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    group: ClassicGroup,
+    offsets: OffsetsOf,
+    /// Its place among the deadlines.
+    looked_at: Option<Moment>,
+}
+
+impl Entry {
+    fn new(group: &str) -> Entry {
+        let group = ClassicGroup::new(group);
+        Entry { group, offsets: OffsetsOf::new(), looked_at: None }
+    }
+
+    /// Nobody would miss it.
+    fn is_nothing(&self) -> bool {
+        self.group.is_idle() && !self.group.is_recorded() && self.offsets.is_empty()
+    }
+}
+
+impl Groups {
+    /// Before any record.
+    pub fn new(settings: GroupsSettings) -> Groups {
+        Groups { settings, groups: BTreeMap::new(), deadlines: BTreeSet::new() }
+    }
+
+    /// Takes up a record. Every record that there can be can be taken up.
+    pub fn replay(&mut self, record: &GroupRecord) {
+        let id = record.group();
+        let entry = self.groups.entry(id.to_owned()).or_insert_with(|| Entry::new(id));
+        match record {
+            GroupRecord::Offset { topic, partition, value, .. } => {
+                offsets::replay(&mut entry.offsets, topic, *partition, value.as_ref());
+            }
+            GroupRecord::Classic { value: Some(metadata), .. } => entry.group.replay(metadata),
+            GroupRecord::Classic { value: None, .. } => entry.group = ClassicGroup::new(id),
+        }
+        if entry.is_nothing() {
+            self.groups.remove(id);
+        }
+    }
+
+    /// Begins to serve with what was replayed: members' sessions begin anew.
+    pub fn resume(&mut self, now: Moment) {
+        let ids: Vec<String> = self.groups.keys().cloned().collect();
+        for id in ids {
+            if let Some(entry) = self.groups.get_mut(&id) {
+                entry.group.resume(now);
+            }
+            self.settle(&id);
+        }
+    }
+
+    /// When [`Groups::expire`] has to be called next.
+    pub fn next_deadline(&self) -> Option<Moment> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// Does what is due: sessions end, rebalances go on without those who are late.
+    pub fn expire(&mut self, turn: &mut Turn<'_>) {
+        while let Some((deadline, id)) = self.deadlines.first().cloned() {
+            if turn.now < deadline {
+                break;
+            }
+            self.deadlines.pop_first();
+            let Some(entry) = self.groups.get_mut(&id) else { continue };
+            entry.looked_at = None;
+            entry.group.expire(turn, &self.settings);
+            self.settle(&id);
+        }
+    }
+
+    // ---- Members.
+
+    /// Takes a consumer in; answered when the next generation begins.
+    pub fn join(&mut self, turn: &mut Turn<'_>, ticket: Ticket, join: Join) {
+        let (min_ms, max_ms) =
+            (self.settings.session_timeout_ms_min, self.settings.session_timeout_ms_max);
+        let session_timeout_ms = join.session_timeout_ms;
+        let refused = if join.group.is_empty() {
+            Some(GroupError::InvalidGroupId)
+        } else if session_timeout_ms < min_ms || max_ms < session_timeout_ms {
+            Some(GroupError::InvalidSessionTimeout { session_timeout_ms, min_ms, max_ms })
+        } else {
+            None
+        };
+        if let Some(error) = refused {
+            let refused = JoinRefused { error, member: join.member };
+            turn.replies.push((ticket, Reply::Join(Err(refused))));
+            return;
+        }
+        let id = join.group.clone();
+        let entry = self.groups.entry(id.clone()).or_insert_with(|| Entry::new(&id));
+        entry.group.join(turn, &self.settings, ticket, join);
+        self.settle(&id);
+    }
+
+    /// Takes assignments from the leader; answered when the member has one.
+    pub fn sync(&mut self, turn: &mut Turn<'_>, ticket: Ticket, sync: Sync) {
+        let id = sync.member.group.clone();
+        match self.entry_of_member(&sync.member) {
+            Ok(entry) => entry.group.sync(turn, ticket, sync),
+            Err(error) => turn.replies.push((ticket, Reply::Sync(Err(error)))),
+        }
+        self.settle(&id);
+    }
+
+    /// A sign of life.
+    pub fn heartbeat(&mut self, now: Moment, member: &MemberOf) -> Result<(), GroupError> {
+        let entry = self.entry_of_member(member)?;
+        let MemberOf { member, instance, generation, .. } = member;
+        entry.group.heartbeat(now, member, instance.as_deref(), *generation)
+    }
+
+    /// Members go: what has become of each, in order.
+    pub fn leave(
+        &mut self,
+        turn: &mut Turn<'_>,
+        group: &str,
+        leaving: &[Leaving],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        if group.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        let Some(entry) = self.groups.get_mut(group) else {
+            return Err(GroupError::UnknownMember { member: String::new() });
+        };
+        let outcomes = entry.group.leave(turn, &self.settings, leaving);
+        self.settle(group);
+        Ok(outcomes)
+    }
+
+    fn entry_of_member(&mut self, member: &MemberOf) -> Result<&mut Entry, GroupError> {
+        if member.group.is_empty() {
+            return Err(GroupError::InvalidGroupId);
+        }
+        let unknown = || GroupError::UnknownMember { member: member.member.clone() };
+        self.groups.get_mut(&member.group).ok_or_else(unknown)
+    }
+
+    // ---- Offsets.
+
+    /// Commits offsets, if whoever commits may: what has become of each, in order.
+    pub fn commit(
+        &mut self,
+        turn: &mut Turn<'_>,
+        commit: Commit,
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let Commit { member: MemberOf { group, member, instance, generation }, .. } = &commit;
+        match self.groups.get_mut(group) {
+            Some(entry) => {
+                let instance = instance.as_deref();
+                entry.group.check_commit(turn.now, member, instance, *generation)?;
+            }
+            None if *generation < 0 => {}
+            None => return Err(GroupError::GroupNotFound { group: group.clone() }),
+        }
+        let limit_bytes = self.settings.metadata_bytes_max;
+        let expires_at = commit.retention_ms.map(|ms| Timestamp(turn.wall_clock.0 + ms));
+        let mut records = Vec::with_capacity(commit.offsets.len());
+        let mut outcomes = Vec::with_capacity(commit.offsets.len());
+        for new in commit.offsets {
+            let NewOffset { topic, partition, offset, leader_epoch, metadata } = new;
+            let size_bytes = metadata.len();
+            if limit_bytes < size_bytes {
+                outcomes.push(Err(GroupError::MetadataTooLarge { size_bytes, limit_bytes }));
+                continue;
+            }
+            let committed_at = turn.wall_clock;
+            let value =
+                CommittedOffset { offset, leader_epoch, metadata, committed_at, expires_at };
+            let group = commit.member.group.clone();
+            records.push(GroupRecord::Offset { group, topic, partition, value: Some(value) });
+            outcomes.push(Ok(()));
+        }
+        if !records.is_empty() {
+            turn.log.append(&records)?;
+            for record in &records {
+                self.replay(record);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// The offsets of a group; none if there is no such group.
+    pub fn offsets(&self, group: &str) -> Option<&OffsetsOf> {
+        self.groups.get(group).map(|entry| &entry.offsets)
+    }
+
+    /// Removes offsets of topics that no member reads: what has become of each, in order.
+    pub fn delete_offsets(
+        &mut self,
+        turn: &mut Turn<'_>,
+        group: &str,
+        partitions: &[(String, PartitionIndex)],
+    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
+        let Some(entry) = self.groups.get(group) else {
+            return Err(GroupError::GroupNotFound { group: group.to_owned() });
+        };
+        let subscribed = match (entry.group.is_empty(), entry.group.subscribed_topics()) {
+            (true, _) => BTreeSet::new(),
+            (false, Some(topics)) => topics,
+            (false, None) => return Err(GroupError::NotEmpty),
+        };
+        let outcomes = partitions.iter().map(|(topic, _)| match subscribed.contains(topic) {
+            true => Err(GroupError::Subscribed),
+            false => Ok(()),
+        });
+        let outcomes: Vec<_> = outcomes.collect();
+        let has_one = |topic: &str, partition: &PartitionIndex| {
+            entry.offsets.get(topic).is_some_and(|it| it.contains_key(partition))
+        };
+        let deleted = partitions
+            .iter()
+            .zip(&outcomes)
+            .filter(|((topic, partition), outcome)| outcome.is_ok() && has_one(topic, partition));
+        let records = deleted.map(|((topic, partition), _)| gone(group, topic, *partition));
+        let records = records.collect();
+        self.append_in_parts(turn, records)?;
+        Ok(outcomes)
+    }
+
+    /// Topics are not there any more, and so nobody has come far in them.
+    pub fn forget_topics(
+        &mut self,
+        turn: &mut Turn<'_>,
+        is_gone: impl Fn(&str) -> bool,
+    ) -> Result<(), GroupError> {
+        let mut records = Vec::new();
+        for (id, entry) in &self.groups {
+            let all = offsets::partitions(&entry.offsets);
+            let of_gone = all.filter(|(topic, ..)| is_gone(topic));
+            records.extend(of_gone.map(|(topic, partition, _)| gone(id, topic, partition)));
+        }
+        self.append_in_parts(turn, records)
+    }
+
+    /// Removes what has been kept long enough, and groups of which nothing is left then.
+    pub fn expire_offsets(&mut self, turn: &mut Turn<'_>) -> Result<(), GroupError> {
+        let now = turn.wall_clock;
+        let mut records = Vec::new();
+        for (id, entry) in &self.groups {
+            let expired: Vec<_> = entry.expired(now, self.settings.offsets_retention_ms).collect();
+            let all_count = offsets::partitions(&entry.offsets).count();
+            let is_left = expired.len() < all_count;
+            records.extend(expired.iter().map(|(topic, partition)| gone(id, topic, *partition)));
+            if !is_left && entry.group.is_idle() && entry.group.is_recorded() {
+                records.push(GroupRecord::Classic { group: id.clone(), value: None });
+            }
+        }
+        self.append_in_parts(turn, records)
+    }
+
+    /// Appends and takes up records that need not hold together.
+    fn append_in_parts(
+        &mut self,
+        turn: &mut Turn<'_>,
+        records: Vec<GroupRecord>,
+    ) -> Result<(), GroupError> {
+        for records in records.chunks(RECORDS_AT_ONCE) {
+            turn.log.append(records)?;
+            for record in records {
+                self.replay(record);
+            }
+        }
+        Ok(())
+    }
+
+    // ---- What administrators ask.
+
+    /// All groups, in the order of their ids.
+    pub fn list(&self) -> impl Iterator<Item = Listing> {
+        self.groups.iter().map(|(id, entry)| Listing {
+            group: id.clone(),
+            protocol_type: entry.group.protocol_type().unwrap_or_default().to_owned(),
+            state: entry.group.state(),
+        })
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Members of all groups.
+    pub fn members_count(&self) -> usize {
+        self.groups.values().map(|entry| entry.group.members_count()).sum()
+    }
+
+    /// One group.
+    pub fn describe(&self, group: &str) -> Result<Description, GroupError> {
+        let found = self.groups.get(group);
+        let not_found = || GroupError::GroupNotFound { group: group.to_owned() };
+        found.map(|entry| entry.group.describe()).ok_or_else(not_found)
+    }
+
+    /// Removes a group without members, and its offsets.
+    pub fn delete(&mut self, turn: &mut Turn<'_>, group: &str) -> Result<(), GroupError> {
+        let Some(entry) = self.groups.get(group) else {
+            return Err(GroupError::GroupNotFound { group: group.to_owned() });
+        };
+        if !entry.group.is_idle() {
+            return Err(GroupError::NotEmpty);
+        }
+        let all = offsets::partitions(&entry.offsets);
+        let mut records: Vec<_> =
+            all.map(|(topic, partition, _)| gone(group, topic, partition)).collect();
+        records.push(GroupRecord::Classic { group: group.to_owned(), value: None });
+        self.append_in_parts(turn, records)
+    }
+
+    // ---- Bookkeeping.
+
+    /// After a group may have changed: when it is to be looked at, and whether it is one at all.
+    fn settle(&mut self, id: &str) {
+        let Some(entry) = self.groups.get_mut(id) else { return };
+        if entry.is_nothing() {
+            if let Some(before) = entry.looked_at {
+                self.deadlines.remove(&(before, id.to_owned()));
+            }
+            self.groups.remove(id);
+            return;
+        }
+        let Some(deadline) = entry.group.deadline() else { return };
+        match entry.looked_at {
+            // Looked at early, it finds that nothing is due, and comes back here.
+            Some(before) if before <= deadline => return,
+            Some(before) => {
+                self.deadlines.remove(&(before, id.to_owned()));
+            }
+            None => {}
+        }
+        entry.looked_at = Some(deadline);
+        self.deadlines.insert((deadline, id.to_owned()));
+    }
+}
+
+impl Entry {
+    /// Offsets that are not kept any longer: those of groups without members, and of topics that no
+    /// member reads any more (KIP-211).
+    fn expired(
+        &self,
+        now: Timestamp,
+        retention_ms: i64,
+    ) -> impl Iterator<Item = (&str, PartitionIndex)> {
+        let is_simple = self.group.protocol_type().is_none();
+        let is_empty = self.group.is_empty();
+        let emptied_at = self.group.state_since().filter(|_| is_empty && !is_simple);
+        let is_stable = self.group.state() == ClassicState::Stable;
+        let subscribed = self.group.subscribed_topics().filter(|_| is_stable);
+        let is_old = move |topic: &str, offset: &CommittedOffset| {
+            if !is_empty && subscribed.as_ref().is_none_or(|topics| topics.contains(topic)) {
+                return false;
+            }
+            let since = emptied_at.unwrap_or(offset.committed_at);
+            match offset.expires_at {
+                Some(expires_at) => expires_at <= now,
+                None => since.0.saturating_add(retention_ms) <= now.0,
+            }
+        };
+        let all = offsets::partitions(&self.offsets);
+        all.filter(move |(topic, _, offset)| is_old(topic, offset))
+            .map(|(topic, partition, _)| (topic, partition))
+    }
+}
+
+fn gone(group: &str, topic: &str, partition: PartitionIndex) -> GroupRecord {
+    let (group, topic) = (group.to_owned(), topic.to_owned());
+    GroupRecord::Offset { group, topic, partition, value: None }
+}
+
+#[cfg(test)]
+mod tests;
