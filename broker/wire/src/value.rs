@@ -295,7 +295,8 @@ impl Nullable for Bytes {
 
 // ---- Arrays.
 
-/// Bytes reserved before the first element of an array has been read.
+/// Bytes reserved before the first element of an array has been read, if there are more than twice
+/// as many to come.
 const FIRST_RESERVATION_BYTES: usize = 16 << 10;
 
 impl<T: Value> Value for Vec<T> {
@@ -333,8 +334,9 @@ impl<T: Value> Nullable for Vec<T> {
     }
 }
 
-/// Reads `count` elements, unless they cannot possibly be there. Reserves little at first, and the
-/// rest once the elements that filled it were all real.
+/// Reads `count` elements, unless they cannot possibly be there. Of many, it reserves few at first,
+/// and the rest once those were all real. That moves them, so it is not done for a rest that is
+/// smaller than they are: what is allocated in all stays within 3/2 of the array.
 fn decode_elements<T: Value>(
     count: u32,
     input: &mut Input<'_>,
@@ -347,7 +349,8 @@ fn decode_elements<T: Value>(
         let fault = DecodeFault::ElementsCount { count, element_size_bytes_min, remaining_bytes };
         return Err(fault.into());
     }
-    let first = (FIRST_RESERVATION_BYTES / size_of::<T>()).min(elements_count);
+    let first = FIRST_RESERVATION_BYTES / size_of::<T>();
+    let first = if elements_count <= 2 * first { elements_count } else { first };
     let mut elements = Vec::with_capacity(first);
     for _ in 0..elements_count {
         if elements.len() == elements.capacity() {

@@ -110,6 +110,7 @@ fn empty_strings_stay_within_the_bound() {
     });
     let worst = worst.into_iter().max().expect("there are counts");
     assert!(32 < worst, "it is as bad as it is said to be, so the test means something: {worst}");
+    assert!(worst <= 48, "the second reservation is at most half of the bytes more: {worst}");
 }
 
 #[test]
