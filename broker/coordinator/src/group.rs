@@ -32,7 +32,7 @@ use bytes::Bytes;
 use model::Timestamp;
 
 pub use classic::ClassicState;
-pub use groups::{Groups, GroupsSettings, Listing};
+pub use groups::{Groups, GroupsSettings, Listing, partition_of};
 pub use member::ClientInfo;
 pub use offsets::{Commit, CommittedOffset, NewOffset, OffsetsOf};
 pub use record::{ClassicMember, ClassicMetadata, GroupRecord, GroupRecordError};

@@ -30,4 +30,4 @@ pub use topic_config::{
     BrokerConfigs, CONFIGS, CompactionConfig, ConfigDefinition, ConfigError, ConfigKind,
     ConfigSource, LogCompression, LogConfig, TimestampType, TopicConfigs, value_of,
 };
-pub use topic_name::{NameError, check as check_topic_name};
+pub use topic_name::{NameError, OFFSETS_TOPIC, check as check_topic_name};

@@ -2,6 +2,9 @@
 
 /// The longest name; it was once a directory's.
 const LENGTH_MAX: usize = 249;
+/// The topic that keeps what is known of groups of consumers.
+pub const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
 /// Topics that are not for clients to make.
 const RESERVED: [&str; 1] = ["__cluster_metadata"];
 

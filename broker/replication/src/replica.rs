@@ -681,6 +681,17 @@ enum AppendInner {
     Waiting(oneshot::Receiver<Result<Appended, AppendRefused>>),
 }
 
+impl Append {
+    /// Why the batch was not appended, if that is known already. None also of one that waits until
+    /// the log takes it.
+    pub fn refused(&self) -> Option<&AppendRefused> {
+        match &self.inner {
+            AppendInner::Ready(Some(Err(refused))) => Some(refused),
+            AppendInner::Ready(_) | AppendInner::Waiting(_) => None,
+        }
+    }
+}
+
 impl Future for Append {
     type Output = Result<Appended, AppendRefused>;
 

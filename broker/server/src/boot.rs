@@ -23,6 +23,7 @@ use storage::{
 
 use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
+use crate::groups::Groups;
 use crate::image::DEFAULT_LOG;
 use crate::owner::Owner;
 
@@ -220,7 +221,8 @@ pub(crate) async fn start_stores(
     let own = own.expect("every core reads its own journal");
     let config = &core.config;
     let batch_bytes_max = options.batch_bytes_max();
-    let owner = Owner::new(config.broker_id, own, batch_bytes_max, config.upkeep);
+    let groups = Groups::new(config.groups.of_all, core.mesh().clone());
+    let owner = Owner::new(config.broker_id, own, batch_bytes_max, config.upkeep, groups);
     if !plan.is_complete() {
         owner.note_missing_logs();
     }

@@ -296,6 +296,7 @@ async fn run_core<Asked: Future<Output = io::Result<&'static str>>>(
     runtime::spawn(core.owner().clone().run_retention());
     runtime::spawn(core.owner().clone().run_compaction());
     runtime::spawn(core.owner().clone().run_scrubs());
+    runtime::spawn(core.clone().expire_committed_offsets());
     let mut outcome = Ok(());
     if let Some((until, on_ready)) = leading {
         outcome = lead(&core, mesh, &plan, image).await;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use coordinator::group;
 use model::{LeaderEpoch, Offset, ProducerId, Timestamp, TopicId, TopicPartition};
 use replication::{Batch, Compaction, EpochEnd, Isolation, ReadFrom, Retention};
 use storage::{LogOptions, RecoveredLog, Slice};
@@ -11,6 +12,7 @@ use crate::boot::{BootPlan, FoundLogs};
 use crate::connection::MovedConnection;
 use crate::disk::DiskReport;
 use crate::failure::Failure;
+use crate::groups::{GroupAnswer, GroupCall};
 use crate::image::ClusterImage;
 use crate::metrics::CoreMetrics;
 
@@ -34,9 +36,20 @@ pub(crate) enum CoreRequest {
     RemovePartitions(Vec<TopicPartition>),
     /// Logs whose topics are not there are removed.
     Keep(Arc<ClusterImage>),
+    /// To the core that has the group's partition.
+    Group(GroupCall),
+    ListGroups,
+    /// Groups forget how far they have come in topics that are not there.
+    ForgetTopics(Arc<ClusterImage>),
 
     // To whoever watches.
     Wake(WatchId),
+
+    /// To whoever waits for a group; none if it is coordinated here no longer.
+    GroupReply {
+        waiter: WatchId,
+        reply: Option<Box<group::Reply>>,
+    },
 
     // To the controller, on core 0.
     CreateTopics {
@@ -100,6 +113,8 @@ pub(crate) enum CoreAnswer {
     LogStarts(Vec<Result<Offset, Failure>>),
     Sizes(Vec<Result<u64, Failure>>),
     ProducerIds(Result<coordinator::ProducerIdBlock, Failure>),
+    Group(Result<GroupAnswer, Failure>),
+    Groups(Result<Vec<group::Listing>, Failure>),
     Metrics(Box<CoreMetrics>),
     Plan(Arc<BootPlan>),
     /// Taken, or given back.
@@ -182,7 +197,7 @@ impl ReadResult {
     }
 }
 
-/// Names a watch: of this core, and counted there.
+/// Names a watch, or somebody who waits for a group: of this core, and counted there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WatchId {
     pub(crate) core: runtime::CoreId,
@@ -243,6 +258,8 @@ pub(crate) struct PartitionSpec {
     pub(crate) log: LogOptions,
     pub(crate) retention: Retention,
     pub(crate) compaction: Option<Compaction>,
+    /// It keeps groups of consumers.
+    pub(crate) has_groups: bool,
 }
 
 /// Ids for producers, counted down on each core.

@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use coordinator::BrokerConfigs;
+use coordinator::group::GroupsSettings;
 use model::BrokerId;
 
 use raw::{
-    RawCompaction, RawConfig, RawConnections, RawDisk, RawFetchSessions, RawJournal, RawMemory,
-    RawRetention, RawScrub, Spanned,
+    RawCompaction, RawConfig, RawConnections, RawDisk, RawFetchSessions, RawGroups, RawJournal,
+    RawMemory, RawRetention, RawScrub, Spanned,
 };
 
 /// Everything that the broker is told, checked.
@@ -42,6 +43,7 @@ pub struct Config {
     pub producer_expiration: Duration,
     pub upkeep: Upkeep,
     pub disk: DiskConfig,
+    pub groups: GroupsConfig,
     /// What topics have that say nothing themselves.
     pub topic_configs: BrokerConfigs,
 }
@@ -124,6 +126,16 @@ pub struct JournalConfig {
     pub is_direct: bool,
     /// Write, then flush, instead of writes that are durable themselves.
     pub flushes_apart: bool,
+}
+
+/// Groups of consumers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupsConfig {
+    /// Of `__consumer_offsets`, when the broker makes it.
+    pub partitions: i32,
+    /// Between two looks for offsets that have been kept long enough.
+    pub expiry_interval: Duration,
+    pub of_all: GroupsSettings,
 }
 
 /// With how little room on the disk something is done about it. What is not said is a share of the disk.
@@ -279,6 +291,7 @@ impl Config {
             compaction,
             scrub,
             disk,
+            groups,
             topic_configs: of_topics,
         } = raw;
         let listen = address(&source, "--listen", &overrides.listen, "listen", broker.listen)?
@@ -328,6 +341,7 @@ impl Config {
             )?,
             upkeep: upkeep(&source, retention, compaction, scrub)?,
             disk: disk_config(&source, disk)?,
+            groups: groups_config(&source, groups)?,
             topic_configs: topic_configs(&source, of_topics)?,
         })
     }
@@ -467,6 +481,53 @@ fn disk_config(source: &Source<'_>, raw: RawDisk) -> Result<DiskConfig, ConfigEr
         return Err(source.wrong("refuse-below-bytes", written, &refuse, &allowed));
     }
     Ok(DiskConfig { slow_below_bytes, refuse_below_bytes })
+}
+
+fn groups_config(source: &Source<'_>, raw: RawGroups) -> Result<GroupsConfig, ConfigError> {
+    const MINUTE_MS: i64 = 60_000;
+    let (i32_max, day_ms) = (i64::from(i32::MAX), 1440 * MINUTE_MS);
+    let (session_min, session_max) = (&raw.session_timeout_ms_min, &raw.session_timeout_ms_max);
+    let key = "session-timeout-ms-min";
+    let session_timeout_ms_min = source.number(key, session_min.clone(), 6000, 1..=i32_max)?;
+    let key = "session-timeout-ms-max";
+    let session_timeout_ms_max =
+        source.number(key, session_max.clone(), 30 * MINUTE_MS, 1..=i32_max)?;
+    if session_timeout_ms_max < session_timeout_ms_min
+        && let Some(written) = session_max.as_ref().or(session_min.as_ref())
+    {
+        let (shown, allowed) = (written.get_ref(), "the longest cannot be below the shortest");
+        return Err(source.wrong("session-timeout-ms-max", written, shown, allowed));
+    }
+    let key = "initial-rebalance-delay-ms";
+    let delay = source.number(key, raw.initial_rebalance_delay_ms, 3000, 0..=i32_max)?;
+    let key = "offsets-retention-minutes";
+    let retention_minutes =
+        source.number(key, raw.offsets_retention_minutes, 7 * 1440, 1..=i32_max)?;
+    let key = "offsets-check-interval-ms";
+    let interval_ms = raw.offsets_check_interval_ms;
+    Ok(GroupsConfig {
+        partitions: narrow(source.number(
+            "offsets-partitions",
+            raw.offsets_partitions,
+            50,
+            1..=10_000,
+        )?),
+        expiry_interval: source.millis(key, interval_ms, 10 * MINUTE_MS, 100..=day_ms)?,
+        of_all: GroupsSettings {
+            initial_rebalance_delay_ms: delay.unsigned_abs(),
+            session_timeout_ms_min: narrow(session_timeout_ms_min),
+            session_timeout_ms_max: narrow(session_timeout_ms_max),
+            new_member_join_ms_max: 300_000,
+            members_count_max: source.size("members-max", raw.members_max, i32_max, 1..=i32_max)?,
+            metadata_bytes_max: source.size(
+                "metadata-bytes-max",
+                raw.metadata_bytes_max,
+                4096,
+                0..=i64::from(i16::MAX),
+            )?,
+            offsets_retention_ms: retention_minutes * MINUTE_MS,
+        },
+    })
 }
 
 fn session_limits(

@@ -119,7 +119,7 @@ async fn serve_until_it_leaves(core: &Rc<Core>, connection: Resting) -> Option<(
             Err(end) => break end,
         };
         let counted = core.counters.begin_request(&unanswered);
-        let outcome = match handlers::dispatch(core, &affinity, &rest, &frame).await {
+        let outcome = match handlers::dispatch(core, &affinity, &rest, peer, &frame).await {
             Ok(outcome) => outcome,
             Err(refused) => {
                 if let Some(left_out) = core.lines.closed.admit() {

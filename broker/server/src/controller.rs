@@ -8,28 +8,23 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use coordinator::{
     BrokerConfigs, ClusterRecord, ClusterState, MorePartitions, NewTopic, ProducerIdBlock,
     TopicLimits,
 };
-use model::record_batch::{
-    AppendRules, BatchBuilder, Batches, NewRecord, ProducerStamp, Records, validate_from_client,
-};
-use model::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
-use replication::{Batch, Isolation, ReadFrom, Replica};
+use model::record_batch::{BatchBuilder, NewRecord};
+use model::{Offset, Timestamp, TopicId, TopicPartition};
+use replication::Replica;
 use runtime::CoreId;
 use runtime::sync::budget::Budget;
-use storage::{ReadOutcome, Slice};
 use wire::ErrorCode;
 
 use crate::call::{CoreAnswer, CoreRequest, PartitionSpec};
 use crate::core::CoreMesh;
 use crate::failure::Failure;
 use crate::image::{ClusterImage, PartitionImage, TopicImage, partitions_of};
+use crate::records::{self, Unreadable};
 
-/// Read at a time at a start.
-const READ_BYTES: usize = 4 << 20;
 /// Records of one change that go into one batch: nearly always all of them.
 const RECORDS_BYTES: usize = 256 << 10;
 /// How often partitions are opened again that could not be opened.
@@ -122,7 +117,7 @@ impl Controller {
             for partition in partitions_of(topic) {
                 let owner = owners.get(&partition).copied();
                 if owner.is_some() || is_complete {
-                    wanted.push((spec_of(partition, &topic.configs), owner));
+                    wanted.push((spec_of(topic, partition), owner));
                 }
             }
         }
@@ -173,7 +168,7 @@ impl Controller {
         for record in decided.iter().flatten() {
             let topic = state.topic(id_of(record)).expect("it was replayed");
             for partition in partitions_of(topic) {
-                wanted.push((spec_of(partition, &topic.configs), None));
+                wanted.push((spec_of(topic, partition), None));
             }
         }
         let failed = self.open_partitions(wanted).await;
@@ -214,7 +209,7 @@ impl Controller {
                     records.push(record);
                     let grown = state.topic(topic.id).expect("it was there");
                     let new = partitions_of(grown).skip(partitions_of(&topic).count());
-                    wanted.extend(new.map(|partition| (spec_of(partition, &topic.configs), None)));
+                    wanted.extend(new.map(|partition| (spec_of(grown, partition), None)));
                     Ok(topic.id)
                 }
                 Err(refused) => Err(refused.into()),
@@ -253,7 +248,7 @@ impl Controller {
                 closed
                     .filter_map(|(partition, image)| {
                         let topic = state.topic(partition.topic)?;
-                        Some((spec_of(*partition, &topic.configs), Some(image.owner)))
+                        Some((spec_of(topic, *partition), Some(image.owner)))
                     })
                     .collect()
             };
@@ -303,6 +298,8 @@ impl Controller {
         for (owner, partitions) in by_owner {
             let _ = self.mesh.call(owner, CoreRequest::RemovePartitions(partitions)).await;
         }
+        let image = self.image();
+        self.broadcast(|| CoreRequest::ForgetTopics(image.clone())).await;
         outcomes
     }
 
@@ -338,10 +335,7 @@ impl Controller {
         batches.push(builder);
         let mut last = None;
         for builder in batches {
-            let bytes = Bytes::from(builder.finish(ProducerStamp::NONE));
-            let validated = validate_from_client(&bytes, AppendRules::NONE)
-                .expect("the builder writes what is valid");
-            match self.replica.append(Batch { header: validated.header, bytes }).await {
+            match self.replica.append(records::batch_of(builder)).await {
                 Ok(appended) => last = Some(appended),
                 Err(refused) => {
                     // With a part of a change in the log, deciding on the state would repeat it.
@@ -441,48 +435,17 @@ impl Controller {
 
 async fn read_state(replica: &Rc<Replica>) -> Result<ClusterState, MetadataError> {
     let mut state = ClusterState::default();
-    let mut offset = replica.progress().log_start;
-    let end = replica.progress().high_watermark;
-    let unreadable = |error: &dyn std::fmt::Display| MetadataError::Read(error.to_string());
-    while offset < end {
-        let from = ReadFrom {
-            leader_epoch: LeaderEpoch::NONE,
-            offset,
-            bytes_max: READ_BYTES,
-            at_least_one_batch: true,
-            isolation: Isolation::ReadUncommitted,
-        };
-        let slices = match replica.read(&from).map_err(|error| unreadable(&error))? {
-            ReadOutcome::Ready(slices) => slices,
-            ReadOutcome::Cold(cold) => cold.run().await.map_err(|error| unreadable(&error))?,
-        };
-        let mut bytes = Vec::new();
-        for slice in slices {
-            match slice {
-                Slice::Memory(piece) => bytes.extend_from_slice(&piece),
-                Slice::File(slice) => {
-                    let read = slice.file.read_exact_at(slice.position, slice.size_bytes).await;
-                    bytes.extend_from_slice(&read.map_err(|error| unreadable(&error))?);
-                }
-            }
-        }
-        let before = offset;
-        for batch in Batches::new(&bytes) {
-            let (header, batch) = batch.map_err(|error| unreadable(&error))?;
-            for record in Records::read(batch).map_err(|error| unreadable(&error))? {
-                let record = record.map_err(|error| unreadable(&error))?;
-                let at = header.base_offset + i64::from(record.offset_delta);
-                let decoded = ClusterRecord::decode(record.value.unwrap_or_default())
-                    .map_err(|source| MetadataError::Record { offset: at, source })?;
-                state
-                    .replay(&decoded)
-                    .map_err(|source| MetadataError::Replay { offset: at, source })?;
-            }
-            offset = header.next_offset();
-        }
-        if offset <= before {
-            return Err(MetadataError::Read(format!("nothing is at offset {offset}")));
-        }
-    }
+    records::read_all(replica, |offset, record| {
+        let decoded = ClusterRecord::decode(record.value.unwrap_or_default())
+            .map_err(|source| MetadataError::Record { offset, source })?;
+        state.replay(&decoded).map_err(|source| MetadataError::Replay { offset, source })
+    })
+    .await?;
     Ok(state)
+}
+
+impl From<Unreadable> for MetadataError {
+    fn from(Unreadable(text): Unreadable) -> MetadataError {
+        MetadataError::Read(text)
+    }
 }

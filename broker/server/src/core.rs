@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use coordinator::ProducerIdBlock;
+use coordinator::{ProducerIdBlock, group};
 use model::{ProducerId, TopicPartition};
 use runtime::sync::budget::Budget;
 use runtime::sync::oneshot;
@@ -77,6 +77,8 @@ pub(crate) struct Core {
 
     watches: RefCell<BTreeMap<u64, oneshot::Sender<()>>>,
     watches_opened: Cell<u64>,
+    /// Requests of this core's connections that wait for a group.
+    group_waits: RefCell<BTreeMap<u64, oneshot::Sender<group::Reply>>>,
     producer_ids: RefCell<ProducerIdBlock>,
     refilling: Budget,
 
@@ -122,6 +124,7 @@ impl Core {
             connections_begun: Cell::default(),
             watches: RefCell::default(),
             watches_opened: Cell::default(),
+            group_waits: RefCell::default(),
             producer_ids: RefCell::default(),
             refilling: Budget::new(1),
             gathering: Gathering::new(cores_count),
@@ -195,6 +198,21 @@ impl Core {
                 }
                 reply.send(CoreAnswer::Done);
             }
+            CoreRequest::Group(call) => {
+                let image = self.image();
+                self.owner().groups().handle(call, &image, reply);
+            }
+            CoreRequest::ListGroups => {
+                reply.send(CoreAnswer::Groups(self.owner().groups().list()));
+            }
+            CoreRequest::GroupReply { waiter, reply: given } => {
+                let waiting = self.group_waits.borrow_mut().remove(&waiter.number);
+                // Whoever gets none is told by the sender's end.
+                if let (Some(waiting), Some(given)) = (waiting, given) {
+                    waiting.send(*given);
+                }
+                reply.send(CoreAnswer::Done);
+            }
             CoreRequest::TakeConnection(connection) => {
                 reply.send(CoreAnswer::Connection(self.take_connection(connection)));
             }
@@ -239,6 +257,11 @@ impl Core {
             }
             CoreRequest::Keep(image) => {
                 self.owner().remove_all_but(&image).await;
+                self.owner().groups().forget_topics_but(&image).await;
+                CoreAnswer::Done
+            }
+            CoreRequest::ForgetTopics(image) => {
+                self.owner().groups().forget_topics_but(&image).await;
                 CoreAnswer::Done
             }
             CoreRequest::CreateTopics { topics, validate_only } => match self.controller() {
@@ -310,6 +333,23 @@ impl Core {
             // Nobody waits for the answer: whoever watches says itself when it has seen enough.
             drop(mesh.call(id.core, CoreRequest::Wake(id)));
         });
+    }
+
+    /// A name for a request that waits for a group, and what to wait for.
+    pub(crate) fn open_group_wait(&self) -> (WatchId, oneshot::Receiver<group::Reply>) {
+        let number = self.watches_opened.get();
+        self.watches_opened.set(number + 1);
+        let (sender, receiver) = oneshot::channel();
+        self.group_waits.borrow_mut().insert(number, sender);
+        (WatchId { core: self.id, number }, receiver)
+    }
+
+    pub(crate) fn close_group_wait(&self, id: WatchId) {
+        self.group_waits.borrow_mut().remove(&id.number);
+    }
+
+    pub(crate) async fn expire_committed_offsets(self: Rc<Self>) {
+        self.owner().groups().run_expiry(self.config.groups.expiry_interval).await;
     }
 
     // ---- Producer ids.
@@ -435,6 +475,7 @@ impl Core {
         for (_, waiting) in std::mem::take(&mut *self.watches.borrow_mut()) {
             waiting.send(());
         }
+        self.group_waits.borrow_mut().clear();
         let deadline = runtime::now() + FAREWELL_MAX;
         while 0 < self.counters.unanswered() && runtime::now() < deadline {
             runtime::sleep(Duration::from_millis(5)).await;

@@ -1,5 +1,6 @@
 //! What goes wrong, as Kafka's clients are told.
 
+use coordinator::group::GroupError;
 use coordinator::{ConfigsRefused, NameError, PartitionsRefused, TopicRefused};
 use model::codec::CodecError;
 use model::record_batch::BatchError;
@@ -188,6 +189,7 @@ impl From<PartitionsRefused> for Failure {
     fn from(refused: PartitionsRefused) -> Failure {
         let code = match &refused {
             PartitionsRefused::UnknownTopic { .. } => ErrorCode::UnknownTopicOrPartition,
+            PartitionsRefused::Internal { .. } => ErrorCode::InvalidTopicException,
             PartitionsRefused::NotMore { .. } | PartitionsRefused::TooMany { .. } => {
                 ErrorCode::InvalidPartitions
             }
@@ -210,5 +212,29 @@ impl From<ConfigsRefused> for Failure {
             }
         };
         Failure::new(code, refused)
+    }
+}
+
+impl From<GroupError> for Failure {
+    fn from(error: GroupError) -> Failure {
+        let code = match &error {
+            GroupError::InvalidGroupId => ErrorCode::InvalidGroupId,
+            GroupError::GroupNotFound { .. } => ErrorCode::GroupIdNotFound,
+            GroupError::UnknownMember { .. } => ErrorCode::UnknownMemberId,
+            GroupError::FencedInstance { .. } => ErrorCode::FencedInstanceId,
+            GroupError::IllegalGeneration { .. } => ErrorCode::IllegalGeneration,
+            GroupError::RebalanceInProgress => ErrorCode::RebalanceInProgress,
+            GroupError::InconsistentProtocol => ErrorCode::InconsistentGroupProtocol,
+            GroupError::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,
+            GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
+            GroupError::TooManyMembers { .. } => ErrorCode::GroupMaxSizeReached,
+            GroupError::MetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
+            GroupError::NotEmpty => ErrorCode::NonEmptyGroup,
+            GroupError::Subscribed => ErrorCode::GroupSubscribedToTopic,
+            // A member is told no more by Kafka.
+            GroupError::TooLarge => ErrorCode::UnknownServerError,
+            GroupError::NotAvailable => ErrorCode::CoordinatorNotAvailable,
+        };
+        Failure::new(code, error)
     }
 }

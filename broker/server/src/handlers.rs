@@ -12,6 +12,7 @@ mod describe_configs;
 mod describe_log_dirs;
 mod describe_topic_partitions;
 mod fetch;
+mod groups;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
@@ -19,10 +20,12 @@ mod offset_for_leader_epoch;
 mod produce;
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use coordinator::{NewTopic, OFFSETS_TOPIC};
 use runtime::sync::budget::Share;
 use storage::FileSlice;
 use wire::{ApiKey, DecodeError, ErrorCode, Frame, Request, RequestPrefix, Response};
@@ -60,6 +63,7 @@ pub(crate) async fn dispatch(
     core: &Rc<Core>,
     affinity: &Rc<Affinity>,
     rest: &Rest,
+    peer: SocketAddr,
     frame: &Bytes,
 ) -> Result<OutcomeFuture, DecodeError> {
     let prefix = RequestPrefix::read(frame)?;
@@ -73,34 +77,52 @@ pub(crate) async fn dispatch(
         }
         Err(error) => return Err(error),
     };
+    if !api_versions::is_served(api) {
+        return Err(DecodeError::UnknownApiKey { api_key: prefix.api_key });
+    }
     core.counters.note_request(api);
-    let (_, request) = wire::decode_request(frame)?;
-    let core = core.clone();
-    let respond = move |response: Response| send(response, version, correlation_id);
-    Ok(match request {
+    let (header, request) = wire::decode_request(frame)?;
+    if let Request::Produce(request) = request {
         // In the order of arrival, and then waited for.
-        Request::Produce(request) => {
-            let rest = rest.note(&core, frame.len(), request.timeout_ms);
-            let produced = produce::begin(&core, affinity, version, rest, request).await;
-            Box::pin(async move {
-                match produced.await {
-                    produce::Produced::Answer(response) => respond(response.into()),
-                    produce::Produced::Unacknowledged => Outcome::Nothing,
-                    produce::Produced::Failed => {
-                        Outcome::Close("a batch without acknowledgement was refused")
-                    }
+        let rest = rest.note(core, frame.len(), request.timeout_ms);
+        let produced = produce::begin(core, affinity, version, rest, request).await;
+        return Ok(Box::pin(async move {
+            match produced.await {
+                produce::Produced::Answer(response) => {
+                    send(response.into(), version, correlation_id)
                 }
-            })
-        }
+                produce::Produced::Unacknowledged => Outcome::Nothing,
+                produce::Produced::Failed => {
+                    Outcome::Close("a batch without acknowledgement was refused")
+                }
+            }
+        }));
+    }
+    let client = groups::Client::new(header.client_id.as_deref(), peer);
+    let respond = move |response: Response| send(response, version, correlation_id);
+    Ok(begin(core.clone(), affinity, client, version, request, respond).await)
+}
+
+/// Begins with what is no produce.
+async fn begin(
+    core: Rc<Core>,
+    affinity: &Rc<Affinity>,
+    client: groups::Client,
+    version: i16,
+    request: Request,
+    respond: impl Fn(Response) -> Outcome + 'static,
+) -> OutcomeFuture {
+    match request {
+        Request::Produce(_) => unreachable!("begun above"),
         // One after the other, each when all before it are answered.
         Request::Fetch(request) => {
             let affinity = affinity.clone();
             Box::pin(async move {
                 let fetched = fetch::handle(&core, &affinity, version, request).await;
-                let files = fetched.files;
-                match send(fetched.response.into(), version, correlation_id) {
+                let (files, memory) = (fetched.files, fetched.memory);
+                match respond(fetched.response.into()) {
                     Outcome::Send(answer) => {
-                        Outcome::Send(Answer { files, _memory: fetched.memory, ..answer })
+                        Outcome::Send(Answer { files, _memory: memory, ..answer })
                     }
                     other => other,
                 }
@@ -138,6 +160,27 @@ pub(crate) async fn dispatch(
         | Request::AlterConfigs(_)
         | Request::IncrementalAlterConfigs(_)
         | Request::InitProducerId(_) => ready(respond(finish(&core, version, request).await)),
+        // One after the other as well: a join may wait for long.
+        Request::FindCoordinator(_)
+        | Request::JoinGroup(_)
+        | Request::SyncGroup(_)
+        | Request::Heartbeat(_)
+        | Request::LeaveGroup(_)
+        | Request::OffsetCommit(_)
+        | Request::OffsetFetch(_)
+        | Request::OffsetDelete(_)
+        | Request::DescribeGroups(_)
+        | Request::ListGroups(_)
+        | Request::DeleteGroups(_) => {
+            Box::pin(async move { respond(groups::handle(&core, version, client, request).await) })
+        }
+        Request::ElectLeaders(_)
+        | Request::AlterPartitionReassignments(_)
+        | Request::ListPartitionReassignments(_)
+        | Request::DescribeClientQuotas(_)
+        | Request::AlterClientQuotas(_)
+        | Request::ConsumerGroupHeartbeat(_)
+        | Request::ConsumerGroupDescribe(_) => unreachable!("it is not served"),
         Request::DescribeLogDirs(request) => {
             Box::pin(
                 async move { respond(describe_log_dirs::handle(&core, &request).await.into()) },
@@ -153,7 +196,7 @@ pub(crate) async fn dispatch(
         Request::DescribeTopicPartitions(request) => {
             ready(respond(describe_topic_partitions::handle(&core, &request).into()))
         }
-    })
+    }
 }
 
 /// What is done before the next request is read.
@@ -171,6 +214,24 @@ async fn finish(core: &Rc<Core>, version: i16, request: Request) -> Response {
         }
         Request::InitProducerId(request) => init_producer_id::handle(core, request).await.into(),
         request => unreachable!("dispatched elsewhere: {}", request.api_key()),
+    }
+}
+
+/// The topic that keeps groups, as the broker makes it: Kafka's own settings, and durable whatever is
+/// said for others.
+fn offsets_topic(core: &Core) -> NewTopic {
+    let configs = [
+        ("cleanup.policy", "compact"),
+        ("compression.type", "producer"),
+        ("flush.messages", "1"),
+        ("segment.bytes", "104857600"),
+    ];
+    let configs = configs.map(|(name, value)| (name.to_owned(), Some(value.to_owned())));
+    NewTopic {
+        name: OFFSETS_TOPIC.to_owned(),
+        partitions_count: Some(core.config.groups.partitions),
+        configs: configs.to_vec(),
+        ..NewTopic::default()
     }
 }
 

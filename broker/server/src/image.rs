@@ -158,6 +158,7 @@ impl PartitionSpec {
                 dirty_ratio_min: config.dirty_ratio_min,
                 tombstones_ms: config.tombstones_ms,
             }),
+            has_groups: false,
         }
     }
 
@@ -169,6 +170,7 @@ impl PartitionSpec {
             log: LogOptions { segment_bytes_max: 64 << 20, ..DEFAULT_LOG },
             retention: Retention::EVERYTHING,
             compaction: None,
+            has_groups: false,
         }
     }
 }

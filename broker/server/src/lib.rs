@@ -21,6 +21,8 @@ mod image;
 mod failure;
 mod lines;
 mod disk;
+mod records;
+mod groups;
 mod owner;
 mod controller;
 mod core;

@@ -14,6 +14,7 @@ use wire::{ApiKey, Text};
 
 use crate::core::Core;
 use crate::disk::DiskReport;
+use crate::groups::GroupCounts;
 
 pub(crate) use http::serve;
 
@@ -21,7 +22,7 @@ pub(crate) use http::serve;
 #[derive(Debug, Default)]
 pub(crate) struct ConnectionCounters {
     unanswered: Rc<Cell<usize>>,
-    requests: Cell<[u64; APIS_COUNT]>,
+    requests: Requests,
     received_bytes: Cell<u64>,
     sent_bytes: Cell<u64>,
     moved_in: Cell<u64>,
@@ -37,6 +38,16 @@ struct PlacedCounts {
 }
 
 const APIS_COUNT: usize = ApiKey::ALL.len();
+
+/// By API, in the order of all of them.
+#[derive(Debug)]
+struct Requests([Cell<u64>; APIS_COUNT]);
+
+impl Default for Requests {
+    fn default() -> Requests {
+        Requests([const { Cell::new(0) }; APIS_COUNT])
+    }
+}
 
 /// A request that has no answer yet, of a core and of a connection.
 pub(crate) struct Unanswered {
@@ -61,10 +72,8 @@ impl ConnectionCounters {
     }
 
     pub(crate) fn note_request(&self, api: ApiKey) {
-        let mut requests = self.requests.get();
         let index = ApiKey::ALL.iter().position(|known| *known == api).expect("it is one of all");
-        requests[index] += 1;
-        self.requests.set(requests);
+        increment(&self.requests.0[index]);
     }
 
     /// Notes a produce or fetch; `hops` says whether any of it goes to another core.
@@ -151,6 +160,7 @@ pub(crate) struct CoreMetrics {
     appends_waiting: usize,
     producers: usize,
     doubtful_partitions: usize,
+    groups: GroupCounts,
     partitions: BTreeMap<TopicPartition, PartitionCounts>,
 }
 
@@ -224,7 +234,7 @@ impl CoreMetrics {
             journal_waiting_bytes: store.waiting_bytes(),
             journal_replay_bytes: store.replay_bytes(),
             tail_bytes: store.tail_bytes(),
-            requests: counters.requests.get(),
+            requests: counters.requests.0.each_ref().map(Cell::get),
             requests_unanswered: counters.unanswered(),
             request_bytes_free: core.request_bytes.free(),
             fetch_bytes_free: core.fetch_bytes.free(),
@@ -243,6 +253,7 @@ impl CoreMetrics {
             appends_waiting: replicas.iter().map(|replica| replica.waiting_count()).sum(),
             producers: replicas.iter().map(|replica| replica.producers_count()).sum(),
             doubtful_partitions: store.logs().iter().filter(|log| log.is_doubtful()).count(),
+            groups: owner.groups().counts(),
             partitions: partitions.collect(),
         }
     }

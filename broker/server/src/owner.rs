@@ -19,6 +19,7 @@ use crate::call::{
 };
 use crate::config::Upkeep;
 use crate::failure::Failure;
+use crate::groups::Groups;
 use crate::image::ClusterImage;
 
 /// Counts the times this broker began a partition's log anew; with one copy, never.
@@ -31,6 +32,7 @@ pub(crate) struct Owner {
     upkeep: Upkeep,
     settling: upkeep::Settling,
     replicas: RefCell<BTreeMap<TopicPartition, Rc<Replica>>>,
+    groups: Groups,
     watches: RefCell<BTreeMap<WatchId, Vec<JoinHandle<()>>>>,
     /// A journal is damaged so that logs may be there which were not found.
     misses_logs: Cell<bool>,
@@ -42,6 +44,7 @@ impl Owner {
         store: Rc<Store>,
         batch_bytes_max: usize,
         upkeep: Upkeep,
+        groups: Groups,
     ) -> Rc<Owner> {
         Rc::new(Owner {
             node: NodeId { broker, incarnation: INCARNATION },
@@ -50,6 +53,7 @@ impl Owner {
             upkeep,
             settling: upkeep::Settling::default(),
             replicas: RefCell::default(),
+            groups,
             watches: RefCell::default(),
             misses_logs: Cell::new(false),
         })
@@ -62,6 +66,10 @@ impl Owner {
 
     pub(crate) fn store(&self) -> &Rc<Store> {
         &self.store
+    }
+
+    pub(crate) fn groups(&self) -> &Groups {
+        &self.groups
     }
 
     pub(crate) fn batch_bytes_max(&self) -> usize {
@@ -331,7 +339,7 @@ impl Owner {
     }
 
     async fn open_one(&self, spec: PartitionSpec) -> Result<Rc<Replica>, Failure> {
-        let PartitionSpec { partition, is_durable, log: options, retention, compaction } = spec;
+        let PartitionSpec { partition, is_durable, log: options, retention, .. } = spec;
         if let Ok(replica) = self.replica(partition) {
             return Ok(replica);
         }
@@ -361,15 +369,19 @@ impl Owner {
                 .await
                 .map_err(|error| storage_error(&error))?;
         }
-        if partition == TopicPartition::CLUSTER_METADATA {
-            // Deleting a topic is recorded here, and frees space.
+        if partition == TopicPartition::CLUSTER_METADATA || spec.has_groups {
+            // Deleting a topic is recorded here, and frees space; consumers go on when producers
+            // cannot.
             log.use_last_room();
         }
         let replica = Replica::open(log, self.node, self.batch_bytes_max)
             .await
             .map_err(|error| storage_error(&error))?;
         replica.set_retention(retention);
-        replica.set_compaction(compaction);
+        replica.set_compaction(spec.compaction);
+        if spec.has_groups {
+            self.groups.open(&replica);
+        }
         self.replicas.borrow_mut().insert(partition, replica.clone());
         Ok(replica)
     }
@@ -378,6 +390,7 @@ impl Owner {
         for partition in partitions {
             let replica = self.replicas.borrow_mut().remove(&partition);
             if let Some(replica) = &replica {
+                self.groups.close(replica);
                 replica.resign();
             }
             if let Some(log) = self.store.log(partition)

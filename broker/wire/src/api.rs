@@ -169,6 +169,15 @@ apis! {
     Fetch: FetchRequest => FetchResponse;
     ListOffsets: ListOffsetsRequest => ListOffsetsResponse;
     Metadata: MetadataRequest => MetadataResponse;
+    OffsetCommit: OffsetCommitRequest => OffsetCommitResponse;
+    OffsetFetch: OffsetFetchRequest => OffsetFetchResponse;
+    FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse;
+    JoinGroup: JoinGroupRequest => JoinGroupResponse;
+    Heartbeat: HeartbeatRequest => HeartbeatResponse;
+    LeaveGroup: LeaveGroupRequest => LeaveGroupResponse;
+    SyncGroup: SyncGroupRequest => SyncGroupResponse;
+    DescribeGroups: DescribeGroupsRequest => DescribeGroupsResponse;
+    ListGroups: ListGroupsRequest => ListGroupsResponse;
     ApiVersions: ApiVersionsRequest => ApiVersionsResponse;
     CreateTopics: CreateTopicsRequest => CreateTopicsResponse;
     DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse;
@@ -179,8 +188,17 @@ apis! {
     AlterConfigs: AlterConfigsRequest => AlterConfigsResponse;
     DescribeLogDirs: DescribeLogDirsRequest => DescribeLogDirsResponse;
     CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse;
+    DeleteGroups: DeleteGroupsRequest => DeleteGroupsResponse;
+    ElectLeaders: ElectLeadersRequest => ElectLeadersResponse;
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
+    AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse;
+    ListPartitionReassignments: ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse;
+    OffsetDelete: OffsetDeleteRequest => OffsetDeleteResponse;
+    DescribeClientQuotas: DescribeClientQuotasRequest => DescribeClientQuotasResponse;
+    AlterClientQuotas: AlterClientQuotasRequest => AlterClientQuotasResponse;
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse;
+    ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse;
+    ConsumerGroupDescribe: ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
     DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }
 
@@ -207,6 +225,15 @@ impl ApiKey {
             ApiKey::Fetch
             | ApiKey::ListOffsets
             | ApiKey::Metadata
+            | ApiKey::OffsetCommit
+            | ApiKey::OffsetFetch
+            | ApiKey::FindCoordinator
+            | ApiKey::JoinGroup
+            | ApiKey::Heartbeat
+            | ApiKey::LeaveGroup
+            | ApiKey::SyncGroup
+            | ApiKey::DescribeGroups
+            | ApiKey::ListGroups
             | ApiKey::ApiVersions
             | ApiKey::CreateTopics
             | ApiKey::DeleteTopics
@@ -217,8 +244,17 @@ impl ApiKey {
             | ApiKey::AlterConfigs
             | ApiKey::DescribeLogDirs
             | ApiKey::CreatePartitions
+            | ApiKey::DeleteGroups
+            | ApiKey::ElectLeaders
             | ApiKey::IncrementalAlterConfigs
+            | ApiKey::AlterPartitionReassignments
+            | ApiKey::ListPartitionReassignments
+            | ApiKey::OffsetDelete
+            | ApiKey::DescribeClientQuotas
+            | ApiKey::AlterClientQuotas
             | ApiKey::DescribeCluster
+            | ApiKey::ConsumerGroupHeartbeat
+            | ApiKey::ConsumerGroupDescribe
             | ApiKey::DescribeTopicPartitions => versions,
         }
     }

@@ -43,8 +43,8 @@
 //! allocated besides is bounded by the bytes received, whatever they claim: an array reserves for
 //! the elements that the bytes left can hold at their smallest, but of more than 32 KiB only 16 at
 //! first and the rest once that much was real. In all, decoding allocates at most 64 bytes for each
-//! byte of the frame (`tests/allocation.rs`); the worst is an array of empty strings, one byte each,
-//! 32 in memory. The size of a frame is for the receiver to limit; see [`frame_size_bytes`].
+//! byte of the frame (`tests/allocation.rs`); the worst are listed groups of empty strings, 3 bytes
+//! each, 128 in memory. The size of a frame is for the receiver to limit; see [`frame_size_bytes`].
 //!
 //! An encoded message is a [`Frame`]: a list of pieces. Records are passed through as they are, in
 //! memory ([`Piece::Bytes`]) or not ([`Piece::External`], for bytes that the sender will take from
@@ -77,5 +77,5 @@ pub use header::{RequestHeader, RequestPrefix};
 pub use messages::*;
 pub use output::{FRAME_PREFIX_SIZE_BYTES, Frame, Piece};
 pub use schema::Message;
-pub use value::{Records, Text};
+pub use value::{Float64, Records, Text};
 pub use versions::Versions;

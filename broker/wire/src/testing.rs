@@ -8,7 +8,7 @@ use model::{
 
 use crate::schema::{Field, Message, format_of};
 use crate::value::{Format, Value};
-use crate::{ErrorCode, Records, Text};
+use crate::{ErrorCode, Float64, Records, Text};
 
 /// A stream of numbers that only its seed decides (splitmix64).
 pub(crate) struct Random(u64);
@@ -107,6 +107,13 @@ arbitrary_newtypes!(
     ProducerId,
     ProducerEpoch
 );
+
+impl Arbitrary for Float64 {
+    fn arbitrary(random: &mut Random, _: Format) -> Float64 {
+        let any = f64::from_bits(random.next());
+        Float64(random.one_of(&[0.0, -0.0, 1.5, f64::MAX, f64::NEG_INFINITY, f64::NAN, any, any]))
+    }
+}
 
 impl Arbitrary for ErrorCode {
     fn arbitrary(random: &mut Random, format: Format) -> ErrorCode {

@@ -4,6 +4,7 @@
 //! Guarantees: memory is reserved only for elements that the bytes left can hold. Does not know:
 //! which field it reads, or whether that may be null in this version.
 
+mod float;
 mod text;
 mod records;
 
@@ -19,6 +20,7 @@ use crate::error::{DecodeFault, EncodeFault, FieldError};
 use crate::input::Input;
 use crate::output::{Output, Piece};
 
+pub use float::Float64;
 pub use records::Records;
 pub use text::Text;
 
@@ -172,6 +174,7 @@ macro_rules! written_as {
 
 written_as! {
     bool as i8: i8::from, is_not_zero;
+    Float64 as i64: Float64::bits, Float64::from_bits;
     ErrorCode as i16: ErrorCode::code, ErrorCode::from_code;
     TopicId as [u8; 16]: |id| *id.bytes(), TopicId::from_bytes;
     BrokerId as i32: |id| id.0, BrokerId;
@@ -255,7 +258,7 @@ pub(crate) fn is_struct(input: &mut Input<'_>) -> Result<bool, DecodeFault> {
     Ok(0 <= i8::from_be_bytes(input.array()?))
 }
 
-// ---- Bytes. Only ever records, which is why they are passed on and not copied.
+// ---- Bytes: records, and what members of a group tell each other. Passed on and not copied.
 
 impl Value for Bytes {
     fn schema_default() -> Bytes {

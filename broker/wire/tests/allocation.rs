@@ -9,6 +9,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bytes::Bytes;
+use wire::consumer_group_describe::{DescribedGroup, Member};
 use wire::create_topics::{CreatableTopic, CreatableTopicConfig};
 use wire::delete_topics::DeleteTopicState;
 use wire::describe_configs::{
@@ -16,13 +17,20 @@ use wire::describe_configs::{
     DescribeConfigsSynonym,
 };
 use wire::fetch::{FetchPartition, FetchTopic, FetchableTopicResponse, ForgottenTopic};
+use wire::join_group::{JoinGroupRequestProtocol, JoinGroupResponseMember};
+use wire::leave_group::MemberIdentity;
+use wire::list_groups::ListedGroup;
 use wire::metadata::{MetadataRequestTopic, MetadataResponseTopic};
+use wire::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
+use wire::offset_fetch::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use wire::produce::{PartitionProduceData, TopicProduceData};
 use wire::{
-    ApiKey, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest,
-    DescribeConfigsResponse, FRAME_PREFIX_SIZE_BYTES, FetchRequest, FetchResponse, Frame,
-    MetadataRequest, MetadataResponse, ProduceRequest, RequestMessage, Response, ResponseMessage,
-    Text, decode_request, encode_request, encode_response,
+    ApiKey, ConsumerGroupDescribeResponse, CreateTopicsRequest, DeleteTopicsRequest,
+    DescribeConfigsRequest, DescribeConfigsResponse, FRAME_PREFIX_SIZE_BYTES, FetchRequest,
+    FetchResponse, FindCoordinatorRequest, Frame, JoinGroupRequest, JoinGroupResponse,
+    LeaveGroupRequest, ListGroupsResponse, MetadataRequest, MetadataResponse, OffsetCommitRequest,
+    OffsetFetchRequest, ProduceRequest, RequestMessage, Response, ResponseMessage, Text,
+    decode_request, encode_request, encode_response,
 };
 
 /// What the crate promises: this many bytes allocated for each byte received.
@@ -98,9 +106,21 @@ fn check_response<R: ResponseMessage>(version: i16, response: &R) -> usize {
 
 /// How many elements to test with: few, many, and around the numbers at which an array reserves
 /// for the second time.
-const COUNTS: [usize; 11] = [1, 2, 100, 511, 512, 513, 600, 1_023, 1_025, 5_000, 100_000];
+const COUNTS: [usize; 15] =
+    [1, 2, 100, 256, 257, 341, 511, 512, 513, 600, 1_023, 1_025, 1_100, 5_000, 100_000];
 
-/// A string of one byte on the wire is 32 bytes in memory, the most there is.
+/// A listed group of three bytes on the wire is 128 bytes in memory, the most there is.
+#[test]
+fn listed_groups_stay_within_the_bound() {
+    let worst = COUNTS.map(|count| {
+        let groups = vec![ListedGroup::default(); count];
+        check_response(3, &ListGroupsResponse { groups, ..Default::default() })
+    });
+    let worst = worst.into_iter().max().expect("there are counts");
+    assert!(60 < worst, "it is as bad as it is said to be, so the test means something: {worst}");
+}
+
+/// A string of one byte on the wire is 32 bytes in memory.
 #[test]
 fn empty_strings_stay_within_the_bound() {
     let worst = COUNTS.map(|count| {
@@ -156,6 +176,40 @@ fn requests_of_many_small_elements_stay_within_the_bound() {
 }
 
 #[test]
+fn requests_about_groups_stay_within_the_bound() {
+    for count in COUNTS {
+        let coordinator_keys = vec![Text::default(); count];
+        check_request(4, &FindCoordinatorRequest { coordinator_keys, ..Default::default() });
+
+        for version in [5, 6] {
+            let protocols = vec![JoinGroupRequestProtocol::default(); count];
+            check_request(version, &JoinGroupRequest { protocols, ..Default::default() });
+        }
+
+        for version in [3, 4, 5] {
+            let members = vec![MemberIdentity::default(); count];
+            check_request(version, &LeaveGroupRequest { members, ..Default::default() });
+        }
+
+        for version in [2, 8] {
+            let topics = vec![OffsetCommitRequestTopic::default(); count];
+            check_request(version, &OffsetCommitRequest { topics, ..Default::default() });
+            let partitions = vec![OffsetCommitRequestPartition::default(); count];
+            let topics = vec![OffsetCommitRequestTopic { partitions, ..Default::default() }; 3];
+            check_request(version, &OffsetCommitRequest { topics, ..Default::default() });
+        }
+
+        for version in [8, 9] {
+            let groups = vec![OffsetFetchRequestGroup::default(); count];
+            check_request(version, &OffsetFetchRequest { groups, ..Default::default() });
+            let topics = Some(vec![OffsetFetchRequestTopics::default(); count]);
+            let groups = vec![OffsetFetchRequestGroup { topics, ..Default::default() }; 3];
+            check_request(version, &OffsetFetchRequest { groups, ..Default::default() });
+        }
+    }
+}
+
+#[test]
 fn responses_of_many_small_elements_stay_within_the_bound() {
     for count in COUNTS {
         for version in [8, 9, 12] {
@@ -172,6 +226,16 @@ fn responses_of_many_small_elements_stay_within_the_bound() {
         let configs = vec![DescribeConfigsResourceResult { synonyms, ..Default::default() }; 2];
         let results = vec![DescribeConfigsResult { configs, ..Default::default() }; 2];
         check_response(4, &DescribeConfigsResponse { results, ..Default::default() });
+
+        for version in [5, 6] {
+            let members = vec![JoinGroupResponseMember::default(); count];
+            check_response(version, &JoinGroupResponse { members, ..Default::default() });
+        }
+
+        let subscribed_topic_names = vec![Text::default(); count];
+        let members = vec![Member { subscribed_topic_names, ..Default::default() }; 2];
+        let groups = vec![DescribedGroup { members, ..Default::default() }; 2];
+        check_response(0, &ConsumerGroupDescribeResponse { groups, ..Default::default() });
     }
 }
 
@@ -266,6 +330,30 @@ fn nested_lies_stay_within_the_bound() {
         let error = error.expect_err("zeros are null names").to_string();
         assert_eq!(error, "DescribeConfigsSynonym.name: null is not allowed in version 4");
     });
+}
+
+/// Arrays in arrays that are short enough to be reserved at once: groups of at least 20 bytes, in
+/// them members of at least 16, in them names of at least one.
+#[test]
+fn nested_lies_of_few_bytes_stay_within_the_bound() {
+    let header = [0, 0, 0, 1, 0, 0, 0, 0, 0];
+    let group = [0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    let member = [1, 0, 0, 0, 0, 0, 0, 1, 1];
+    let worst = [10, 100, 300, 1_000, 3_000, 30_000].map(|size_bytes: u32| {
+        let names = vec![0; size_bytes as usize];
+        let members = [&member[..], &compact(size_bytes), &names].concat();
+        let members_count = u32::try_from(members.len() / 16).expect("few");
+        let groups = [&group[..], &compact(members_count), &members].concat();
+        let groups_count = u32::try_from(groups.len() / 20).expect("few");
+        let frame = [&header[..], &compact(groups_count), &groups].concat();
+        allocated_per_byte(&Bytes::from(frame), |frame| {
+            let error = Response::decode(ApiKey::ConsumerGroupDescribe, 0, frame);
+            let error = error.expect_err("zeros are null names").to_string();
+            assert_eq!(error, "Member.subscribed_topic_names: null is not allowed in version 0");
+        })
+    });
+    let worst = worst.into_iter().max().expect("there are sizes");
+    assert!(50 < worst, "all three were reserved: {worst}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use model::BrokerId;
 
 use super::{ClusterState, TopicLimits};
 use crate::record::ClusterRecord;
+use crate::topic_name::OFFSETS_TOPIC;
 
 /// Partitions that somebody wants a topic to have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,12 @@ pub enum PartitionsRefused {
     #[error("there is no topic \"{topic}\"")]
     UnknownTopic {
         /// As asked for.
+        topic: String,
+    },
+    /// The number decides which partition has which group.
+    #[error("\"{topic}\" is the broker's own, and has as many partitions as it was made with")]
+    Internal {
+        /// Its name.
         topic: String,
     },
     /// The topic has as many, or more.
@@ -59,6 +66,9 @@ impl ClusterState {
         let Some(topic) = self.topic_named(name) else {
             return Err(PartitionsRefused::UnknownTopic { topic: name.clone() });
         };
+        if name == OFFSETS_TOPIC {
+            return Err(PartitionsRefused::Internal { topic: name.clone() });
+        }
         let (count, existing) = (*count, topic.partitions_count);
         if count <= existing {
             return Err(PartitionsRefused::NotMore { topic: name.clone(), count, existing });

@@ -45,6 +45,15 @@ pub struct Listing {
     pub state: ClassicState,
 }
 
+/// Which of so many partitions of `__consumer_offsets` has a group, as in Kafka: by Java's hash of
+/// its id.
+pub fn partition_of(group: &str, partitions_count: i32) -> PartitionIndex {
+    let hash = group
+        .encode_utf16()
+        .fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    PartitionIndex((hash & i32::MAX) % partitions_count.max(1))
+}
+
 /// The groups of one partition.
 #[derive(Clone, Debug)]
 pub struct Groups {

@@ -20,6 +20,7 @@ pub(super) struct RawConfig {
     pub(super) compaction: RawCompaction,
     pub(super) scrub: RawScrub,
     pub(super) disk: RawDisk,
+    pub(super) groups: RawGroups,
     #[serde(rename = "topic-configs")]
     pub(super) topic_configs: BTreeMap<String, Spanned<toml::Value>>,
 }
@@ -115,4 +116,17 @@ pub(super) struct RawScrub {
 pub(super) struct RawDisk {
     pub(super) slow_below_bytes: Option<Spanned<i64>>,
     pub(super) refuse_below_bytes: Option<Spanned<i64>>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub(super) struct RawGroups {
+    pub(super) initial_rebalance_delay_ms: Option<Spanned<i64>>,
+    pub(super) session_timeout_ms_min: Option<Spanned<i64>>,
+    pub(super) session_timeout_ms_max: Option<Spanned<i64>>,
+    pub(super) members_max: Option<Spanned<i64>>,
+    pub(super) metadata_bytes_max: Option<Spanned<i64>>,
+    pub(super) offsets_partitions: Option<Spanned<i64>>,
+    pub(super) offsets_retention_minutes: Option<Spanned<i64>>,
+    pub(super) offsets_check_interval_ms: Option<Spanned<i64>>,
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coordinator::{AlterConfigs, BrokerConfigs, ClusterRecord, Topic, TopicConfigs};
+use coordinator::{AlterConfigs, BrokerConfigs, ClusterRecord, OFFSETS_TOPIC, Topic};
 use model::TopicPartition;
 use runtime::CoreId;
 
@@ -52,11 +52,14 @@ impl Controller {
         self.state.borrow().broker_configs(self.settings.limits.broker, &self.settings.file_configs)
     }
 
-    /// How logs of topics with these configs are kept.
-    pub(super) fn specs(&self) -> impl Fn(TopicPartition, &TopicConfigs) -> PartitionSpec + use<> {
+    /// How the logs of a topic are kept.
+    pub(super) fn specs(&self) -> impl Fn(&Topic, TopicPartition) -> PartitionSpec + use<> {
         let log_config = log_configs(self.broker_configs());
         let interval_ms = self.settings.checkpoint_interval_ms;
-        move |partition, configs| PartitionSpec::new(partition, &log_config(configs), interval_ms)
+        move |topic, partition| PartitionSpec {
+            has_groups: topic.name == OFFSETS_TOPIC,
+            ..PartitionSpec::new(partition, &log_config(&topic.configs), interval_ms)
+        }
     }
 
     /// Tells the owners of the partitions that the records concern.
@@ -74,7 +77,7 @@ impl Controller {
                 // One that is not open gets its settings when it is.
                 if let Some(image) = self.partitions.borrow().get(&partition) {
                     let specs = by_owner.entry(image.owner).or_default();
-                    specs.push(spec_of(partition, &topic.configs));
+                    specs.push(spec_of(topic, partition));
                 }
             }
         }

@@ -13,11 +13,25 @@ pub(super) fn handle(version: i16, request: &ApiVersionsRequest) -> Response {
 
 /// The versions that are served, with this code.
 pub(super) fn table(error_code: ErrorCode) -> Response {
-    let api_keys = ApiKey::ALL.iter().map(|api| {
+    let api_keys = ApiKey::ALL.iter().filter(|api| is_served(**api)).map(|api| {
         let versions = api.advertised_versions();
         ApiVersion { api_key: api.code(), min_version: versions.min, max_version: versions.max }
     });
     ApiVersionsResponse { error_code, api_keys: api_keys.collect(), ..Default::default() }.into()
+}
+
+/// Not everything that can be read.
+pub(super) fn is_served(api: ApiKey) -> bool {
+    !matches!(
+        api,
+        ApiKey::ElectLeaders
+            | ApiKey::AlterPartitionReassignments
+            | ApiKey::ListPartitionReassignments
+            | ApiKey::DescribeClientQuotas
+            | ApiKey::AlterClientQuotas
+            | ApiKey::ConsumerGroupHeartbeat
+            | ApiKey::ConsumerGroupDescribe
+    )
 }
 
 fn refused() -> Response {

@@ -26,11 +26,13 @@ pub(super) async fn handle(
     let mut topics = Vec::with_capacity(request.topics.len());
     for (topic_number, asked) in request.topics.into_iter().enumerate() {
         let topic = image.topic(&asked.name);
+        let is_internal = super::metadata::is_internal(&asked.name);
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for (number, asked) in asked.partitions.into_iter().enumerate() {
             let place = topic.and_then(|topic| topic.partition(asked.partition_index));
             let is_kept = topic.is_some_and(|topic| !topic.log.is_deleted_from);
             let error_code = match place {
+                Some(_) if is_internal => ErrorCode::InvalidTopicException,
                 // Every key's last record is to stay.
                 Some(_) if is_kept => ErrorCode::PolicyViolation,
                 Some((partition, owner)) => {

@@ -11,6 +11,7 @@ use wire::describe_configs::{
 use wire::{DescribeConfigsRequest, DescribeConfigsResponse, ErrorCode, Text};
 
 use super::configs::{BROKER, TOPIC, source_code, type_code};
+use crate::config::Config;
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::image::ClusterImage;
@@ -151,6 +152,53 @@ fn for_topics(
     described.collect()
 }
 
+// Kafka's numbers of types.
+const BOOLEAN: i8 = 1;
+const STRING: i8 = 2;
+const INT: i8 = 3;
+const LONG: i8 = 5;
+
+/// A config of the broker: its name, its value, its type and where it comes from.
+type BrokerValue = (&'static str, String, i8, i8);
+
+fn broker_values(config: &Config, image: &ClusterImage) -> Vec<BrokerValue> {
+    let address = &image.address;
+    let settings = &config.groups.of_all;
+    let given = |name, value: &dyn std::fmt::Display, config_type| {
+        (name, value.to_string(), config_type, SOURCE_STATIC)
+    };
+    let fixed =
+        |name, value: &str, config_type| (name, value.to_owned(), config_type, SOURCE_DEFAULT);
+    vec![
+        given(
+            "advertised.listeners",
+            &format_args!("PLAINTEXT://{}:{}", address.host, address.port),
+            STRING,
+        ),
+        given("auto.create.topics.enable", &config.topics.auto_create, BOOLEAN),
+        given("broker.id", &config.broker_id, INT),
+        given("connections.max.idle.ms", &config.connections.idle.as_millis(), LONG),
+        fixed("default.replication.factor", "1", INT),
+        fixed("delete.topic.enable", "true", BOOLEAN),
+        given("fetch.max.bytes", &config.connections.fetch_bytes_max, INT),
+        given("group.initial.rebalance.delay.ms", &settings.initial_rebalance_delay_ms, INT),
+        given("group.max.session.timeout.ms", &settings.session_timeout_ms_max, INT),
+        given("group.max.size", &settings.members_count_max, INT),
+        given("group.min.session.timeout.ms", &settings.session_timeout_ms_min, INT),
+        given("log.cleaner.backoff.ms", &config.upkeep.compaction.as_millis(), LONG),
+        given("log.dirs", &config.data_dir.display(), STRING),
+        given("max.incremental.fetch.session.cache.slots", &config.fetch_sessions.count_max, INT),
+        given("log.retention.check.interval.ms", &config.upkeep.retention.as_millis(), LONG),
+        given("node.id", &config.broker_id, INT),
+        given("num.partitions", &config.topics.partitions, INT),
+        given("offset.metadata.max.bytes", &settings.metadata_bytes_max, INT),
+        given("offsets.retention.minutes", &(settings.offsets_retention_ms / 60_000), INT),
+        given("offsets.topic.num.partitions", &config.groups.partitions, INT),
+        given("producer.id.expiration.ms", &config.producer_expiration.as_millis(), INT),
+        given("socket.request.max.bytes", &config.connections.request_bytes_max, INT),
+    ]
+}
+
 /// Those of Kafka's broker configs that have a meaning here, as clients look for them.
 fn of_broker(
     core: &Core,
@@ -163,72 +211,11 @@ fn of_broker(
         let text = format!("broker {name}: the only broker is {}", config.broker_id);
         return Err(Failure::new(ErrorCode::InvalidRequest, text));
     }
-    const BOOLEAN: i8 = 1;
-    const STRING: i8 = 2;
-    const INT: i8 = 3;
-    const LONG: i8 = 5;
     let image = core.image();
     if name.is_empty() {
         return Ok(for_topics(&image, request, resource));
     }
-    let address = image.address.clone();
-    let values = [
-        (
-            "advertised.listeners",
-            format!("PLAINTEXT://{}:{}", address.host, address.port),
-            STRING,
-            SOURCE_STATIC,
-        ),
-        (
-            "auto.create.topics.enable",
-            config.topics.auto_create.to_string(),
-            BOOLEAN,
-            SOURCE_STATIC,
-        ),
-        ("broker.id", config.broker_id.to_string(), INT, SOURCE_STATIC),
-        (
-            "connections.max.idle.ms",
-            config.connections.idle.as_millis().to_string(),
-            LONG,
-            SOURCE_STATIC,
-        ),
-        ("default.replication.factor", "1".to_owned(), INT, SOURCE_DEFAULT),
-        ("delete.topic.enable", "true".to_owned(), BOOLEAN, SOURCE_DEFAULT),
-        ("fetch.max.bytes", config.connections.fetch_bytes_max.to_string(), INT, SOURCE_STATIC),
-        (
-            "log.cleaner.backoff.ms",
-            config.upkeep.compaction.as_millis().to_string(),
-            LONG,
-            SOURCE_STATIC,
-        ),
-        ("log.dirs", config.data_dir.display().to_string(), STRING, SOURCE_STATIC),
-        (
-            "max.incremental.fetch.session.cache.slots",
-            config.fetch_sessions.count_max.to_string(),
-            INT,
-            SOURCE_STATIC,
-        ),
-        (
-            "log.retention.check.interval.ms",
-            config.upkeep.retention.as_millis().to_string(),
-            LONG,
-            SOURCE_STATIC,
-        ),
-        ("node.id", config.broker_id.to_string(), INT, SOURCE_STATIC),
-        ("num.partitions", config.topics.partitions.to_string(), INT, SOURCE_STATIC),
-        (
-            "producer.id.expiration.ms",
-            config.producer_expiration.as_millis().to_string(),
-            INT,
-            SOURCE_STATIC,
-        ),
-        (
-            "socket.request.max.bytes",
-            config.connections.request_bytes_max.to_string(),
-            INT,
-            SOURCE_STATIC,
-        ),
-    ];
+    let values = broker_values(config, &image);
     let asked = values.into_iter().filter(|(name, ..)| is_asked_for(resource, name));
     let described = asked.map(|(name, value, config_type, source)| {
         let name = Text::from_static(name);

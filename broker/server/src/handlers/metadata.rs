@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use coordinator::NewTopic;
+use coordinator::{NewTopic, OFFSETS_TOPIC};
 use model::{BrokerId, PartitionIndex, TopicId};
 use wire::metadata::{
     MetadataRequestTopic, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::image::{ClusterImage, TopicImage};
 
 /// Those that Kafka hides from its consumers' patterns.
-const INTERNAL_TOPICS: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
+const INTERNAL_TOPICS: [&str; 2] = [OFFSETS_TOPIC, "__transaction_state"];
 
 /// From here on a client can decline that topics are created.
 const DECLINE_VERSION_MIN: i16 = 4;
@@ -160,7 +160,10 @@ async fn create_missing(core: &Rc<Core>, request: &MetadataRequest) {
     if missing.is_empty() {
         return;
     }
-    let topics = missing.into_iter().map(|name| NewTopic { name, ..NewTopic::default() });
+    let topics = missing.into_iter().map(|name| match name.as_str() {
+        OFFSETS_TOPIC => super::offsets_topic(core),
+        _ => NewTopic { name, ..NewTopic::default() },
+    });
     let create = CoreRequest::CreateTopics { topics: topics.collect(), validate_only: false };
     if let CoreAnswer::Topics(outcomes) = core.call_controller(create).await {
         // Who has lost a race against another client finds the topic as well.

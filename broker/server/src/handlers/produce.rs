@@ -170,6 +170,10 @@ async fn check<'a>(
         return Err(Failure::new(ErrorCode::InvalidRequiredAcks, text).into());
     }
     let topic = topic.ok_or_else(Failure::unknown_partition)?;
+    if super::metadata::is_internal(&topic.name) {
+        let text = format!("only the broker writes to {}", &*topic.name);
+        return Err(Failure::new(ErrorCode::InvalidTopicException, text).into());
+    }
     let (partition, owner) = topic.partition(data.index).ok_or_else(Failure::unknown_partition)?;
     let config = &topic.log;
     let insync_min = config.insync_replicas_min;

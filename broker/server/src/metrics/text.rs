@@ -178,6 +178,10 @@ const OF_CORES: &[OfCore] = &[
         |core| core.connections_moved_out.to_string(),
     ),
     ("watches", "gauge", "Fetches that wait for records.", |core| core.watches.to_string()),
+    ("groups", "gauge", "Groups of consumers that are coordinated here.", |core| {
+        core.groups.groups.to_string()
+    }),
+    ("group_members", "gauge", "Members of those groups.", |core| core.groups.members.to_string()),
     ("fetch_sessions", "gauge", "Consumers whose partitions are remembered.", |core| {
         core.fetch_sessions.to_string()
     }),

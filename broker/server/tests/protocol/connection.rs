@@ -53,20 +53,35 @@ fn software(name: &'static str, version: &'static str) -> ApiVersionsRequest {
     }
 }
 
+/// What can be read and is not served yet.
+const NOT_SERVED: [ApiKey; 7] = [
+    ApiKey::ElectLeaders,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::AlterClientQuotas,
+    ApiKey::ConsumerGroupHeartbeat,
+    ApiKey::ConsumerGroupDescribe,
+];
+
 /// Row c2: the response header of ApiVersions never has tagged fields. Row c3: client ids are
 /// strings of the old kind in every header. Both are checked by the codec of this test, which is
 /// itself checked against another implementation.
 #[test]
 fn c2_c3_every_version_of_every_api_is_answered() {
     let directory = Directory::new();
-    let broker = Broker::start(&directory.data(), &["--cores", "2"]);
+    let broker = crate::groups::start(&directory, 0);
     let mut client = broker.connect();
     client.auto_create("every");
     let advertised = client.call(3, &software("test", "1")).api_keys;
-    assert_eq!(advertised.len(), ApiKey::ALL.len());
+    crate::groups::find_coordinator(&mut client);
     for api in ApiKey::ALL {
         let versions = api.versions();
-        let own = advertised.iter().find(|of| of.api_key == api.code()).unwrap();
+        let own = advertised.iter().find(|of| of.api_key == api.code());
+        let Some(own) = own else {
+            assert!(NOT_SERVED.contains(api), "{api} is served");
+            continue;
+        };
         assert_eq!((own.min_version, own.max_version), {
             let versions = api.advertised_versions();
             (versions.min, versions.max)
@@ -97,11 +112,11 @@ fn c2_c3_every_version_of_every_api_is_answered() {
                 ApiKey::Metadata => {
                     let topics = if version == 0 { Some(vec![]) } else { None };
                     let request = MetadataRequest { topics, ..Default::default() };
-                    assert_eq!(client.call(version, &request).topics.len(), 1);
+                    assert_eq!(client.call(version, &request).topics.len(), 2);
                 }
                 ApiKey::ApiVersions => {
                     let response = client.call(version, &software("test", "1"));
-                    assert_eq!(response.api_keys.len(), ApiKey::ALL.len());
+                    assert_eq!(response.api_keys.len() + NOT_SERVED.len(), ApiKey::ALL.len());
                 }
                 ApiKey::CreateTopics => {
                     crate::topics::create_and_delete_at(&mut client, version, 6)
@@ -143,8 +158,10 @@ fn c2_c3_every_version_of_every_api_is_answered() {
                 }
                 ApiKey::DescribeTopicPartitions => {
                     let response = client.call(version, &DescribeTopicPartitionsRequest::default());
-                    assert_eq!(response.topics[0].name.as_ref().unwrap(), "every");
+                    let has_name = |name: &Option<Text>| name.as_deref() == Some("every");
+                    assert!(response.topics.iter().any(|topic| has_name(&topic.name)));
                 }
+                other => crate::groups::check_at(&mut client, *other, version),
             }
         }
     }
@@ -173,7 +190,8 @@ fn check_upkeep(client: &mut Client, api: ApiKey, version: i16) {
         ApiKey::DescribeLogDirs => {
             let request = DescribeLogDirsRequest { topics: None };
             let response = client.call(version, &request);
-            assert_eq!(response.results[0].topics[0].name, "every");
+            let topics = &response.results[0].topics;
+            assert!(topics.iter().any(|topic| topic.name == "every"));
         }
         other => unreachable!("{other} is checked elsewhere"),
     }
@@ -356,7 +374,7 @@ fn c12_frames_that_are_too_large_negative_or_cut_end_the_connection_and_nothing_
 fn c13_an_unknown_api_or_version_ends_the_connection() {
     let directory = Directory::new();
     let broker = Broker::start(&directory.data(), &[]);
-    for (api_key, version) in [(9999, 0), (-1, 0), (1, 3), (1, 18), (0, 2), (11, 0)] {
+    for (api_key, version) in [(9999, 0), (-1, 0), (1, 3), (1, 18), (0, 2), (11, 10), (58, 0)] {
         let mut client = broker.connect();
         client.send_bytes(&raw(api_key, version, 1, &[0; 40]));
         assert!(client.is_closed(), "{api_key} {version}");

@@ -14,6 +14,7 @@ mod deletions;
 mod describe;
 mod epochs;
 mod fetch;
+mod groups;
 mod list_offsets;
 mod moves;
 mod partitions;

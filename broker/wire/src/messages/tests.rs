@@ -19,11 +19,16 @@ const SEEDS: std::ops::Range<u64> = 0..120;
 macro_rules! for_every_message {
     ($check_request:ident, $check_response:ident) => {
         for_every_message! { $check_request, $check_response;
-            ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, ApiVersionsRequest,
-            CreateTopicsRequest, DeleteTopicsRequest, DeleteRecordsRequest,
+            ProduceRequest, FetchRequest, ListOffsetsRequest, MetadataRequest, OffsetCommitRequest,
+            OffsetFetchRequest, FindCoordinatorRequest, JoinGroupRequest, HeartbeatRequest,
+            LeaveGroupRequest, SyncGroupRequest, DescribeGroupsRequest, ListGroupsRequest,
+            ApiVersionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DeleteRecordsRequest,
             InitProducerIdRequest, OffsetForLeaderEpochRequest, DescribeConfigsRequest,
             AlterConfigsRequest, DescribeLogDirsRequest, CreatePartitionsRequest,
-            IncrementalAlterConfigsRequest, DescribeClusterRequest,
+            DeleteGroupsRequest, ElectLeadersRequest, IncrementalAlterConfigsRequest,
+            AlterPartitionReassignmentsRequest, ListPartitionReassignmentsRequest,
+            OffsetDeleteRequest, DescribeClientQuotasRequest, AlterClientQuotasRequest,
+            DescribeClusterRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupDescribeRequest,
             DescribeTopicPartitionsRequest
         }
     };

@@ -68,6 +68,15 @@ fn numbers_are_big_endian() {
     assert_eq!(written(&ErrorCode::UnsupportedVersion, CLASSIC), "00 23");
     assert_eq!(written(&true, CLASSIC), "01");
     assert_eq!(read::<bool>(&[7], CLASSIC), "true, 0 left");
+    assert_eq!(written(&Float64(-1.5), CLASSIC), "bf f8 00 00 00 00 00 00");
+}
+
+#[test]
+fn numbers_with_a_fraction_are_compared_by_their_bits() {
+    assert_eq!(written(&Float64(f64::NAN), FLEXIBLE), "7f f8 00 00 00 00 00 00");
+    assert_eq!(Float64(f64::NAN), Float64(f64::NAN));
+    assert_ne!(Float64(0.0), Float64(-0.0));
+    assert_eq!(Float64::schema_default(), Float64(0.0));
 }
 
 #[test]

@@ -14,6 +14,14 @@ fn partition(topic: &str) -> (String, PartitionIndex) {
 }
 
 #[test]
+fn a_group_has_the_partition_that_kafka_gives_it() {
+    // Of "".hashCode(), "abc".hashCode() and so on; the last one's is the lowest number.
+    for (group, partition) in [("", 0), ("abc", 4), ("my-group", 36), ("polygenelubricants", 0)] {
+        assert_eq!(partition_of(group, 50), PartitionIndex(partition), "{group}");
+    }
+}
+
+#[test]
 fn offsets_are_committed_by_members_and_by_nobody_only_where_there_are_no_members() {
     let mut world = World::new();
     assert_eq!(world.commit("", -1, 3), Ok(()));

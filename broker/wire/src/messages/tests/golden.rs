@@ -1,5 +1,7 @@
 //! Bytes that clients send and expect, written down by hand from the protocol's description.
 
+mod groups;
+
 use bytes::Bytes;
 use expect_test::{Expect, expect};
 

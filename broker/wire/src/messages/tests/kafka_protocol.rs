@@ -32,17 +32,23 @@ trait Theirs: Encodable + Decodable + HeaderVersion + TheirMessage + Debug {
 }
 
 macro_rules! compare {
-    ($($request:ident => $response:ident;)*) => {
+    (@ add_unknown_tag $message:expr, never flexible) => {
+        unreachable!("{:?} has no tagged fields", $message)
+    };
+    (@ add_unknown_tag $message:expr) => {
+        $message.unknown_tagged_fields.extend([UNKNOWN_TAG])
+    };
+    ($($request:ident => $response:ident $(, $never:ident flexible)?;)*) => {
         $(
             impl Theirs for theirs::$request {
                 fn add_unknown_tag(&mut self) {
-                    self.unknown_tagged_fields.extend([UNKNOWN_TAG]);
+                    compare!(@ add_unknown_tag self $(, $never flexible)?);
                 }
             }
 
             impl Theirs for theirs::$response {
                 fn add_unknown_tag(&mut self) {
-                    self.unknown_tagged_fields.extend([UNKNOWN_TAG]);
+                    compare!(@ add_unknown_tag self $(, $never flexible)?);
                 }
             }
         )*
@@ -68,6 +74,15 @@ compare! {
     FetchRequest => FetchResponse;
     ListOffsetsRequest => ListOffsetsResponse;
     MetadataRequest => MetadataResponse;
+    OffsetCommitRequest => OffsetCommitResponse;
+    OffsetFetchRequest => OffsetFetchResponse;
+    FindCoordinatorRequest => FindCoordinatorResponse;
+    JoinGroupRequest => JoinGroupResponse;
+    HeartbeatRequest => HeartbeatResponse;
+    LeaveGroupRequest => LeaveGroupResponse;
+    SyncGroupRequest => SyncGroupResponse;
+    DescribeGroupsRequest => DescribeGroupsResponse;
+    ListGroupsRequest => ListGroupsResponse;
     ApiVersionsRequest => ApiVersionsResponse;
     CreateTopicsRequest => CreateTopicsResponse;
     DeleteTopicsRequest => DeleteTopicsResponse;
@@ -78,8 +93,17 @@ compare! {
     AlterConfigsRequest => AlterConfigsResponse;
     DescribeLogDirsRequest => DescribeLogDirsResponse;
     CreatePartitionsRequest => CreatePartitionsResponse;
+    DeleteGroupsRequest => DeleteGroupsResponse;
+    ElectLeadersRequest => ElectLeadersResponse;
     IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse;
+    AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse;
+    ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse;
+    OffsetDeleteRequest => OffsetDeleteResponse, never flexible;
+    DescribeClientQuotasRequest => DescribeClientQuotasResponse;
+    AlterClientQuotasRequest => AlterClientQuotasResponse;
     DescribeClusterRequest => DescribeClusterResponse;
+    ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse;
+    ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse;
     DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse;
 }
 
