@@ -18,9 +18,12 @@
 //! generation only.
 //! Does not know: cores, connections, Kafka's error codes, whether a topic exists.
 
+mod partitions;
 mod record;
 mod member;
 mod classic;
+mod assignor;
+mod consumer;
 mod offsets;
 mod subscription;
 mod groups;
@@ -29,13 +32,21 @@ mod groups;
 mod testing;
 
 use bytes::Bytes;
-use model::Timestamp;
+use model::{Timestamp, TopicId};
 
+pub use assignor::Assignor;
 pub use classic::ClassicState;
-pub use groups::{Groups, GroupsSettings, Listing, partition_of};
+pub use consumer::{
+    Beat, ConsumerDescription, ConsumerHeartbeat, ConsumerState, DescribedConsumer,
+};
+pub use groups::{GroupKind, Groups, GroupsSettings, Listing, partition_of};
 pub use member::ClientInfo;
 pub use offsets::{Commit, CommittedOffset, NewOffset, OffsetsOf};
-pub use record::{ClassicMember, ClassicMetadata, GroupRecord, GroupRecordError};
+pub use partitions::Partitions;
+pub use record::{
+    ClassicMember, ClassicMetadata, ConsumerRecord, CurrentAssignment, GroupRecord,
+    GroupRecordError, MemberMetadata, MemberState,
+};
 
 /// Milliseconds of a clock that only goes forward, for timeouts. What is stored has a [`Timestamp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +78,18 @@ pub enum NotAppended {
     NotNow,
 }
 
+/// Topics that there are.
+pub trait Topics {
+    /// Another one when any of them is another.
+    fn version(&self) -> u64;
+
+    /// A topic's id, and how many partitions it has.
+    fn topic(&self, name: &str) -> Option<(TopicId, i32)>;
+
+    /// The names of all.
+    fn names(&self) -> Vec<String>;
+}
+
 /// What a request or a deadline is handled with.
 pub struct Turn<'a> {
     /// Now, for timeouts.
@@ -75,6 +98,8 @@ pub struct Turn<'a> {
     pub wall_clock: Timestamp,
     /// For new members' ids.
     pub random: &'a mut dyn FnMut() -> u128,
+    /// Topics that there are.
+    pub topics: &'a dyn Topics,
     /// Where records go.
     pub log: &'a mut dyn GroupLog,
     /// Answers to requests that have waited, in order. To be given when everything that was appended
@@ -162,6 +187,51 @@ pub enum GroupError {
         /// As much as is kept.
         limit_bytes: usize,
     },
+    /// The group is not what the request is for.
+    #[error("Group {group} is not a {wanted} group.")]
+    OtherKind {
+        /// Its id.
+        group: String,
+        /// Kafka's name of the kind that was asked for.
+        wanted: &'static str,
+    },
+    /// The member is in another epoch, and has to give up everything and join anew (KIP-848).
+    #[error(
+        "member epoch {theirs} is not {ours}, the group's: the member must abandon all its \
+         partitions and rejoin"
+    )]
+    FencedMemberEpoch {
+        /// The member's.
+        theirs: i32,
+        /// The group's.
+        ours: i32,
+    },
+    /// The member is in another epoch by now, and may try again.
+    #[error("member epoch {theirs} is not {ours}, the group's")]
+    StaleMemberEpoch {
+        /// The member's.
+        theirs: i32,
+        /// The group's.
+        ours: i32,
+    },
+    /// Another member has the instance id, and has not left.
+    #[error("instance {instance:?} is another member's, which has not left")]
+    UnreleasedInstance {
+        /// The instance's id.
+        instance: String,
+    },
+    /// The broker knows no such way of assignment.
+    #[error("ServerAssignor {name} is not supported. Supported assignors: uniform, range.")]
+    UnsupportedAssignor {
+        /// As asked for.
+        name: String,
+    },
+    /// No pattern of topics.
+    #[error("SubscribedTopicRegex is not a valid regular expression: {0}")]
+    InvalidRegex(String),
+    /// A request that contradicts itself.
+    #[error("{0}")]
+    InvalidRequest(String),
     /// It has members, so that it cannot be deleted, nor its offsets.
     #[error("The group is not empty.")]
     NotEmpty,

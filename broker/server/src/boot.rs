@@ -221,7 +221,7 @@ pub(crate) async fn start_stores(
     let own = own.expect("every core reads its own journal");
     let config = &core.config;
     let batch_bytes_max = options.batch_bytes_max();
-    let groups = Groups::new(config.groups.of_all, core.mesh().clone());
+    let groups = Groups::new(config.groups.of_all, core.mesh().clone(), core.image());
     let owner = Owner::new(config.broker_id, own, batch_bytes_max, config.upkeep, groups);
     if !plan.is_complete() {
         owner.note_missing_logs();

@@ -40,7 +40,7 @@ pub(crate) enum CoreRequest {
     Group(GroupCall),
     ListGroups,
     /// Groups forget how far they have come in topics that are not there.
-    ForgetTopics(Arc<ClusterImage>),
+    ForgetTopics,
 
     // To whoever watches.
     Wake(WatchId),

@@ -518,6 +518,20 @@ fn groups_config(source: &Source<'_>, raw: RawGroups) -> Result<GroupsConfig, Co
             session_timeout_ms_min: narrow(session_timeout_ms_min),
             session_timeout_ms_max: narrow(session_timeout_ms_max),
             new_member_join_ms_max: 300_000,
+            consumer_session_ms: source
+                .number(
+                    "consumer-session-timeout-ms",
+                    raw.consumer_session_timeout_ms,
+                    45_000,
+                    1000..=i32_max,
+                )?
+                .unsigned_abs(),
+            consumer_heartbeat_ms: narrow(source.number(
+                "consumer-heartbeat-interval-ms",
+                raw.consumer_heartbeat_interval_ms,
+                5000,
+                100..=i32_max,
+            )?),
             members_count_max: source.size("members-max", raw.members_max, i32_max, 1..=i32_max)?,
             metadata_bytes_max: source.size(
                 "metadata-bytes-max",

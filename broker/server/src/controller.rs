@@ -298,8 +298,7 @@ impl Controller {
         for (owner, partitions) in by_owner {
             let _ = self.mesh.call(owner, CoreRequest::RemovePartitions(partitions)).await;
         }
-        let image = self.image();
-        self.broadcast(|| CoreRequest::ForgetTopics(image.clone())).await;
+        self.broadcast(|| CoreRequest::ForgetTopics).await;
         outcomes
     }
 

@@ -198,10 +198,7 @@ impl Core {
                 }
                 reply.send(CoreAnswer::Done);
             }
-            CoreRequest::Group(call) => {
-                let image = self.image();
-                self.owner().groups().handle(call, &image, reply);
-            }
+            CoreRequest::Group(call) => self.owner().groups().handle(call, reply),
             CoreRequest::ListGroups => {
                 reply.send(CoreAnswer::Groups(self.owner().groups().list()));
             }
@@ -221,6 +218,7 @@ impl Core {
             CoreRequest::Sizes(partitions) => self.owner().sizes(partitions, reply),
             CoreRequest::FindEpochEnds(queries) => self.owner().find_epoch_ends(queries, reply),
             CoreRequest::Install(image) => {
+                self.owner().groups().install(image.clone());
                 *self.image.borrow_mut() = image;
                 reply.send(CoreAnswer::Done);
             }
@@ -257,11 +255,11 @@ impl Core {
             }
             CoreRequest::Keep(image) => {
                 self.owner().remove_all_but(&image).await;
-                self.owner().groups().forget_topics_but(&image).await;
+                self.owner().groups().forget_topics().await;
                 CoreAnswer::Done
             }
-            CoreRequest::ForgetTopics(image) => {
-                self.owner().groups().forget_topics_but(&image).await;
+            CoreRequest::ForgetTopics => {
+                self.owner().groups().forget_topics().await;
                 CoreAnswer::Done
             }
             CoreRequest::CreateTopics { topics, validate_only } => match self.controller() {

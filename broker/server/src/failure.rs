@@ -229,6 +229,13 @@ impl From<GroupError> for Failure {
             GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
             GroupError::TooManyMembers { .. } => ErrorCode::GroupMaxSizeReached,
             GroupError::MetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
+            GroupError::OtherKind { .. } => ErrorCode::GroupIdNotFound,
+            GroupError::FencedMemberEpoch { .. } => ErrorCode::FencedMemberEpoch,
+            GroupError::StaleMemberEpoch { .. } => ErrorCode::StaleMemberEpoch,
+            GroupError::UnreleasedInstance { .. } => ErrorCode::UnreleasedInstanceId,
+            GroupError::UnsupportedAssignor { .. } => ErrorCode::UnsupportedAssignor,
+            GroupError::InvalidRegex(_) => ErrorCode::InvalidRegularExpression,
+            GroupError::InvalidRequest(_) => ErrorCode::InvalidRequest,
             GroupError::NotEmpty => ErrorCode::NonEmptyGroup,
             GroupError::Subscribed => ErrorCode::GroupSubscribedToTopic,
             // A member is told no more by Kafka.

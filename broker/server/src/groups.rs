@@ -27,7 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::group::{
-    Commit, Description, GroupsSettings, Join, Leaving, Listing, MemberOf, OffsetsOf, Sync,
+    Beat, Commit, ConsumerDescription, ConsumerHeartbeat, Description, GroupsSettings, Join,
+    Leaving, Listing, MemberOf, OffsetsOf, Sync,
 };
 use model::PartitionIndex;
 use replication::Replica;
@@ -61,6 +62,7 @@ pub(crate) enum GroupRequest {
         sync: Box<Sync>,
     },
     Heartbeat(MemberOf),
+    Beat(Box<Beat>),
     Leave {
         group: String,
         leaving: Vec<Leaving>,
@@ -69,6 +71,8 @@ pub(crate) enum GroupRequest {
     /// Of all partitions if it is not said of which.
     Offsets {
         group: String,
+        /// Who asks, and in which epoch, if that is said (KIP-848).
+        member: Option<(String, i32)>,
         partitions: Option<Vec<(String, Vec<PartitionIndex>)>>,
     },
     DeleteOffsets {
@@ -79,6 +83,9 @@ pub(crate) enum GroupRequest {
         group: String,
     },
     Describe {
+        group: String,
+    },
+    DescribeConsumer {
         group: String,
     },
 }
@@ -92,28 +99,44 @@ pub(crate) enum GroupAnswer {
     Outcomes(Vec<Result<(), Failure>>),
     Offsets(OffsetsOf),
     Described(Description),
+    Beaten(ConsumerHeartbeat),
+    DescribedConsumer(ConsumerDescription),
 }
+
+/// The core's image, as it is replaced.
+type SharedImage = Rc<RefCell<Arc<ClusterImage>>>;
 
 /// The groups of one core.
 pub(crate) struct Groups {
     settings: GroupsSettings,
     mesh: Rc<CoreMesh>,
+    image: SharedImage,
     partitions: RefCell<BTreeMap<PartitionIndex, Rc<Hosted>>>,
     /// One log is read at a time.
     loading: Rc<Budget>,
 }
 
 impl Groups {
-    pub(crate) fn new(settings: GroupsSettings, mesh: Rc<CoreMesh>) -> Groups {
+    pub(crate) fn new(
+        settings: GroupsSettings,
+        mesh: Rc<CoreMesh>,
+        image: Arc<ClusterImage>,
+    ) -> Groups {
+        let image = Rc::new(RefCell::new(image));
         let loading = Rc::new(Budget::new(1));
-        Groups { settings, mesh, partitions: RefCell::default(), loading }
+        Groups { settings, mesh, image, partitions: RefCell::default(), loading }
+    }
+
+    /// From now on these are the topics that there are.
+    pub(crate) fn install(&self, image: Arc<ClusterImage>) {
+        *self.image.borrow_mut() = image;
     }
 
     /// Takes up a partition of `__consumer_offsets`; its groups answer when its log is read.
     pub(crate) fn open(&self, replica: &Rc<Replica>) {
         let partition = replica.partition().partition;
-        let (mesh, loading) = (self.mesh.clone(), self.loading.clone());
-        let hosted = Hosted::open(replica.clone(), self.settings, mesh, loading);
+        let (mesh, loading, image) = (self.mesh.clone(), self.loading.clone(), self.image.clone());
+        let hosted = Hosted::open(replica.clone(), self.settings, mesh, image, loading);
         self.partitions.borrow_mut().insert(partition, hosted);
     }
 
@@ -137,11 +160,11 @@ impl Groups {
         self.partitions.borrow().values().cloned().collect()
     }
 
-    pub(crate) fn handle(&self, call: GroupCall, image: &ClusterImage, reply: Reply<CoreAnswer>) {
+    pub(crate) fn handle(&self, call: GroupCall, reply: Reply<CoreAnswer>) {
         let GroupCall { partition, request } = call;
         let hosted = self.partitions.borrow().get(&partition).cloned();
         match hosted {
-            Some(hosted) => hosted.handle(request, image, reply),
+            Some(hosted) => hosted.handle(request, reply),
             None => reply.send(CoreAnswer::Group(Err(not_here()))),
         }
     }
@@ -155,11 +178,10 @@ impl Groups {
         Ok(all)
     }
 
-    /// Topics that the image does not have are forgotten by every group; returns when that is
+    /// Topics that are not there any more are forgotten by every group; returns when that is
     /// flushed.
-    pub(crate) async fn forget_topics_but(&self, image: &Arc<ClusterImage>) {
-        let forgetting: Vec<_> =
-            self.all().iter().map(|hosted| hosted.forget_topics_but(image)).collect();
+    pub(crate) async fn forget_topics(&self) {
+        let forgetting: Vec<_> = self.all().iter().map(|hosted| hosted.forget_topics()).collect();
         for forgotten in forgetting {
             // One that fails is read anew, and forgets them then.
             let _ = forgotten.await;

@@ -72,7 +72,7 @@ pub(crate) async fn dispatch(
         Ok(api) => api,
         Err(DecodeError::UnsupportedVersion { api_key: ApiKey::ApiVersions, .. }) => {
             // Kafka compatibility 3.1: version 0 with the range, from which clients choose again.
-            let response = api_versions::table(ErrorCode::UnsupportedVersion);
+            let response = api_versions::table(0, ErrorCode::UnsupportedVersion);
             return Ok(ready(send(response, 0, correlation_id)));
         }
         Err(error) => return Err(error),
@@ -171,16 +171,16 @@ async fn begin(
         | Request::OffsetDelete(_)
         | Request::DescribeGroups(_)
         | Request::ListGroups(_)
-        | Request::DeleteGroups(_) => {
+        | Request::DeleteGroups(_)
+        | Request::ConsumerGroupHeartbeat(_)
+        | Request::ConsumerGroupDescribe(_) => {
             Box::pin(async move { respond(groups::handle(&core, version, client, request).await) })
         }
         Request::ElectLeaders(_)
         | Request::AlterPartitionReassignments(_)
         | Request::ListPartitionReassignments(_)
         | Request::DescribeClientQuotas(_)
-        | Request::AlterClientQuotas(_)
-        | Request::ConsumerGroupHeartbeat(_)
-        | Request::ConsumerGroupDescribe(_) => unreachable!("it is not served"),
+        | Request::AlterClientQuotas(_) => unreachable!("it is not served"),
         Request::DescribeLogDirs(request) => {
             Box::pin(
                 async move { respond(describe_log_dirs::handle(&core, &request).await.into()) },

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use coordinator::{BrokerConfigs, ClusterState, LogConfig, Topic, TopicConfigs};
+use coordinator::{
+    BrokerConfigs, ClusterState, LogConfig, OFFSETS_TOPIC, Topic, TopicConfigs, group,
+};
 use model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 use replication::{Compaction, Retention};
 use runtime::CoreId;
@@ -16,6 +18,8 @@ use crate::config::HostPort;
 /// The cluster, as clients are told about it.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterImage {
+    /// Counts the images.
+    version: u64,
     pub(crate) cluster_id: Text,
     pub(crate) broker: BrokerId,
     pub(crate) address: HostPort,
@@ -50,6 +54,7 @@ impl ClusterImage {
     /// Before anything is known.
     pub(crate) fn empty(broker: BrokerId, address: HostPort) -> ClusterImage {
         ClusterImage {
+            version: 0,
             cluster_id: Text::from_static(""),
             broker,
             address,
@@ -80,6 +85,7 @@ impl ClusterImage {
         let topics: BTreeMap<_, _> =
             state.topics().map(image_of).map(|topic| (topic.name.clone(), topic)).collect();
         ClusterImage {
+            version: self.version + 1,
             cluster_id: Text::from(state.cluster_id().unwrap_or_default().to_owned()),
             names: topics.values().map(|topic| (topic.id, topic.name.clone())).collect(),
             topics,
@@ -102,12 +108,37 @@ impl ClusterImage {
     }
 }
 
+/// As groups see topics.
+impl group::Topics for ClusterImage {
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn topic(&self, name: &str) -> Option<(TopicId, i32)> {
+        let topic = ClusterImage::topic(self, name)?;
+        Some((topic.id, i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.topics.keys().map(|name| name.to_string());
+        names.filter(|name| !is_internal(name)).collect()
+    }
+}
+
 impl TopicImage {
     /// The partition of an index, with its owner.
     pub(crate) fn partition(&self, index: PartitionIndex) -> Option<(TopicPartition, CoreId)> {
         let image = self.partitions.get(usize::try_from(index.0).ok()?)?;
         Some((TopicPartition { topic: self.id, partition: index }, image.owner))
     }
+}
+
+/// Those that Kafka hides from its consumers' patterns.
+const INTERNAL_TOPICS: [&str; 2] = [OFFSETS_TOPIC, "__transaction_state"];
+
+/// Whether it is the broker's own, which consumers' patterns leave out.
+pub(crate) fn is_internal(name: &str) -> bool {
+    INTERNAL_TOPICS.contains(&name)
 }
 
 /// The partitions of a topic, in order.

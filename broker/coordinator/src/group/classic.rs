@@ -101,12 +101,13 @@ pub(super) struct ClassicGroup {
 }
 
 impl ClassicGroup {
-    pub(super) fn new(id: &str) -> ClassicGroup {
+    /// One that nobody has joined. Generations are counted on from `generation`.
+    pub(super) fn new(id: &str, generation: i32) -> ClassicGroup {
         ClassicGroup {
             id: id.to_owned(),
             is_recorded: false,
             protocol_type: None,
-            generation: 0,
+            generation,
             protocol: None,
             leader: None,
             state_since: None,
@@ -192,6 +193,10 @@ impl ClassicGroup {
             Phase::Completing { .. } => ClassicState::CompletingRebalance,
             Phase::Stable => ClassicState::Stable,
         }
+    }
+
+    pub(super) fn generation(&self) -> i32 {
+        self.generation
     }
 
     pub(super) fn protocol_type(&self) -> Option<&str> {

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{PartitionIndex, Timestamp};
 
 use super::classic::{ClassicGroup, ClassicState};
+use super::consumer::{Beat, ConsumerDescription, ConsumerGroup, ConsumerHeartbeat, JOINING};
 use super::offsets::{self, Commit, CommittedOffset, NewOffset, OffsetsOf};
-use super::record::GroupRecord;
+use super::record::{ConsumerRecord, GroupRecord};
+use super::subscription::CONSUMER;
 use super::{
     Description, GroupError, Join, JoinRefused, Leaving, MemberOf, Moment, Reply, Sync, Ticket,
-    Turn,
+    Topics, Turn,
 };
 
 /// Records that are appended together where it does not matter how many are.
@@ -26,6 +28,10 @@ pub struct GroupsSettings {
     pub session_timeout_ms_max: i32,
     /// How long a member may wait for its first generation.
     pub new_member_join_ms_max: u64,
+    /// After so long without a heartbeat a member is gone, by the protocol of KIP-848.
+    pub consumer_session_ms: u64,
+    /// How often such a member is to be heard of.
+    pub consumer_heartbeat_ms: i32,
     /// Of one group.
     pub members_count_max: usize,
     /// With one offset.
@@ -41,8 +47,29 @@ pub struct Listing {
     pub group: String,
     /// Empty if there never was a member.
     pub protocol_type: String,
-    /// What it is doing.
-    pub state: ClassicState,
+    /// What it is doing, as Kafka spells it.
+    pub state: &'static str,
+    /// By which protocol.
+    pub kind: GroupKind,
+}
+
+/// The protocol by which a group's members speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupKind {
+    /// They join and sync.
+    Classic,
+    /// They only send heartbeats (KIP-848).
+    Consumer,
+}
+
+impl GroupKind {
+    /// As Kafka spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupKind::Classic => "classic",
+            GroupKind::Consumer => "consumer",
+        }
+    }
 }
 
 /// Which of so many partitions of `__consumer_offsets` has a group, as in Kafka: by Java's hash of
@@ -65,21 +92,100 @@ pub struct Groups {
 
 #[derive(Clone, Debug)]
 struct Entry {
-    group: ClassicGroup,
+    group: Group,
     offsets: OffsetsOf,
     /// Its place among the deadlines.
     looked_at: Option<Moment>,
 }
 
+/// A group, by the protocol of its members. One that has only offsets is a classic one.
+#[derive(Clone, Debug)]
+enum Group {
+    Classic(ClassicGroup),
+    Consumer(ConsumerGroup),
+}
+
+impl Group {
+    fn kind(&self) -> GroupKind {
+        match self {
+            Group::Classic(_) => GroupKind::Classic,
+            Group::Consumer(_) => GroupKind::Consumer,
+        }
+    }
+
+    fn state(&self) -> &'static str {
+        match self {
+            Group::Classic(group) => group.state().name(),
+            Group::Consumer(group) => group.state().name(),
+        }
+    }
+
+    fn protocol_type(&self) -> &str {
+        match self {
+            Group::Classic(group) => group.protocol_type().unwrap_or_default(),
+            Group::Consumer(_) => CONSUMER,
+        }
+    }
+
+    fn members_count(&self) -> usize {
+        match self {
+            Group::Classic(group) => group.members_count(),
+            Group::Consumer(group) => group.members_count(),
+        }
+    }
+
+    /// Nothing would be lost with it but what records say.
+    fn is_idle(&self) -> bool {
+        match self {
+            Group::Classic(group) => group.is_idle(),
+            Group::Consumer(group) => group.is_empty(),
+        }
+    }
+
+    fn deadline(&self) -> Option<Moment> {
+        match self {
+            Group::Classic(group) => group.deadline(),
+            Group::Consumer(group) => group.deadline(),
+        }
+    }
+
+    /// Records that say that there is no such group. It has no members.
+    fn tombstones(&self, id: &str) -> Vec<GroupRecord> {
+        let group = || id.to_owned();
+        match self {
+            Group::Classic(_) => vec![GroupRecord::Classic { group: group(), value: None }],
+            Group::Consumer(consumer) => {
+                let target = consumer.has_recorded_target();
+                let target = target.then_some(ConsumerRecord::TargetEpoch(None));
+                let of = target.into_iter().chain([ConsumerRecord::Group(None)]);
+                of.map(|of| GroupRecord::Consumer { group: group(), of }).collect()
+            }
+        }
+    }
+
+    /// Which topics its members read; none if that cannot be told.
+    fn subscribed_topics(&self, topics: &dyn Topics) -> Option<BTreeSet<String>> {
+        match self {
+            Group::Classic(group) if group.is_empty() => Some(BTreeSet::new()),
+            Group::Classic(group) => group.subscribed_topics(),
+            Group::Consumer(group) => Some(group.subscribed_topics(topics)),
+        }
+    }
+}
+
 impl Entry {
     fn new(group: &str) -> Entry {
-        let group = ClassicGroup::new(group);
+        let group = Group::Classic(ClassicGroup::new(group, 0));
         Entry { group, offsets: OffsetsOf::new(), looked_at: None }
     }
 
     /// Nobody would miss it.
     fn is_nothing(&self) -> bool {
-        self.group.is_idle() && !self.group.is_recorded() && self.offsets.is_empty()
+        let is_recorded = match &self.group {
+            Group::Classic(group) => group.is_recorded(),
+            Group::Consumer(group) => group.is_recorded(),
+        };
+        self.group.is_idle() && !is_recorded && self.offsets.is_empty()
     }
 }
 
@@ -97,8 +203,28 @@ impl Groups {
             GroupRecord::Offset { topic, partition, value, .. } => {
                 offsets::replay(&mut entry.offsets, topic, *partition, value.as_ref());
             }
-            GroupRecord::Classic { value: Some(metadata), .. } => entry.group.replay(metadata),
-            GroupRecord::Classic { value: None, .. } => entry.group = ClassicGroup::new(id),
+            GroupRecord::Classic { value: Some(metadata), .. } => {
+                if let Group::Consumer(consumer) = &entry.group {
+                    entry.group = Group::Classic(ClassicGroup::new(id, consumer.epoch()));
+                }
+                if let Group::Classic(group) = &mut entry.group {
+                    group.replay(metadata);
+                }
+            }
+            GroupRecord::Classic { value: None, .. }
+            | GroupRecord::Consumer { of: ConsumerRecord::Group(None), .. } => {
+                entry.group = Group::Classic(ClassicGroup::new(id, 0));
+            }
+            GroupRecord::Consumer { of, .. } => {
+                if let Group::Classic(group) = &entry.group
+                    && !of.is_gone()
+                {
+                    entry.group = Group::Consumer(ConsumerGroup::new(id, group.generation()));
+                }
+                if let Group::Consumer(group) = &mut entry.group {
+                    group.replay(of);
+                }
+            }
         }
         if entry.is_nothing() {
             self.groups.remove(id);
@@ -109,8 +235,10 @@ impl Groups {
     pub fn resume(&mut self, now: Moment) {
         let ids: Vec<String> = self.groups.keys().cloned().collect();
         for id in ids {
-            if let Some(entry) = self.groups.get_mut(&id) {
-                entry.group.resume(now);
+            match self.groups.get_mut(&id).map(|entry| &mut entry.group) {
+                Some(Group::Classic(group)) => group.resume(now),
+                Some(Group::Consumer(group)) => group.resume(now, &self.settings),
+                None => {}
             }
             self.settle(&id);
         }
@@ -130,7 +258,10 @@ impl Groups {
             self.deadlines.pop_first();
             let Some(entry) = self.groups.get_mut(&id) else { continue };
             entry.looked_at = None;
-            entry.group.expire(turn, &self.settings);
+            match &mut entry.group {
+                Group::Classic(group) => group.expire(turn, &self.settings),
+                Group::Consumer(group) => group.expire(turn),
+            }
             self.settle(&id);
         }
     }
@@ -155,16 +286,86 @@ impl Groups {
             return;
         }
         let id = join.group.clone();
-        let entry = self.groups.entry(id.clone()).or_insert_with(|| Entry::new(&id));
-        entry.group.join(turn, &self.settings, ticket, join);
+        let settings = self.settings;
+        match self.classic_to_join(turn, &id) {
+            Ok(group) => group.join(turn, &settings, ticket, join),
+            Err(error) => {
+                let refused = JoinRefused { error, member: join.member };
+                turn.replies.push((ticket, Reply::Join(Err(refused))));
+            }
+        }
         self.settle(&id);
+    }
+
+    /// The group that is to be joined. One of the other protocol without members becomes a classic
+    /// one, whose generations go on from its epoch.
+    fn classic_to_join(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: &str,
+    ) -> Result<&mut ClassicGroup, GroupError> {
+        let entry = self.groups.entry(id.to_owned()).or_insert_with(|| Entry::new(id));
+        if let Group::Consumer(consumer) = &entry.group {
+            if !consumer.is_empty() {
+                return Err(GroupError::InconsistentProtocol);
+            }
+            let epoch = consumer.epoch();
+            turn.log.append(&entry.group.tombstones(id))?;
+            entry.group = Group::Classic(ClassicGroup::new(id, epoch));
+        }
+        match &mut entry.group {
+            Group::Classic(group) => Ok(group),
+            Group::Consumer(_) => unreachable!("it has become a classic one"),
+        }
+    }
+
+    /// A heartbeat by the protocol of KIP-848.
+    pub fn beat(
+        &mut self,
+        turn: &mut Turn<'_>,
+        beat: &Beat,
+    ) -> Result<ConsumerHeartbeat, GroupError> {
+        beat.check()?;
+        let settings = self.settings;
+        let outcome = self
+            .consumer_to_hear(turn, beat)
+            .and_then(|group| group.heartbeat(turn, &settings, beat));
+        self.settle(&beat.group);
+        outcome
+    }
+
+    /// The group of a heartbeat. Whoever joins makes one, also of a classic one without members.
+    fn consumer_to_hear(
+        &mut self,
+        turn: &mut Turn<'_>,
+        beat: &Beat,
+    ) -> Result<&mut ConsumerGroup, GroupError> {
+        let id = &beat.group;
+        if beat.epoch != JOINING && !self.groups.contains_key(id) {
+            return Err(GroupError::GroupNotFound { group: id.clone() });
+        }
+        let entry = self.groups.entry(id.clone()).or_insert_with(|| Entry::new(id));
+        if let Group::Classic(group) = &entry.group {
+            if beat.epoch != JOINING || !group.is_idle() {
+                return Err(GroupError::OtherKind { group: id.clone(), wanted: CONSUMER });
+            }
+            let generation = group.generation();
+            if group.is_recorded() {
+                turn.log.append(&entry.group.tombstones(id))?;
+            }
+            entry.group = Group::Consumer(ConsumerGroup::new(id, generation));
+        }
+        match &mut entry.group {
+            Group::Consumer(group) => Ok(group),
+            Group::Classic(_) => unreachable!("it has become one"),
+        }
     }
 
     /// Takes assignments from the leader; answered when the member has one.
     pub fn sync(&mut self, turn: &mut Turn<'_>, ticket: Ticket, sync: Sync) {
         let id = sync.member.group.clone();
-        match self.entry_of_member(&sync.member) {
-            Ok(entry) => entry.group.sync(turn, ticket, sync),
+        match self.group_of_member(&sync.member) {
+            Ok(group) => group.sync(turn, ticket, sync),
             Err(error) => turn.replies.push((ticket, Reply::Sync(Err(error)))),
         }
         self.settle(&id);
@@ -172,9 +373,9 @@ impl Groups {
 
     /// A sign of life.
     pub fn heartbeat(&mut self, now: Moment, member: &MemberOf) -> Result<(), GroupError> {
-        let entry = self.entry_of_member(member)?;
+        let group = self.group_of_member(member)?;
         let MemberOf { member, instance, generation, .. } = member;
-        entry.group.heartbeat(now, member, instance.as_deref(), *generation)
+        group.heartbeat(now, member, instance.as_deref(), *generation)
     }
 
     /// Members go: what has become of each, in order.
@@ -190,17 +391,23 @@ impl Groups {
         let Some(entry) = self.groups.get_mut(group) else {
             return Err(GroupError::UnknownMember { member: String::new() });
         };
-        let outcomes = entry.group.leave(turn, &self.settings, leaving);
+        let outcomes = match &mut entry.group {
+            Group::Classic(of) => Ok(of.leave(turn, &self.settings, leaving)),
+            Group::Consumer(of) => of.take_out(turn, leaving),
+        };
         self.settle(group);
-        Ok(outcomes)
+        outcomes
     }
 
-    fn entry_of_member(&mut self, member: &MemberOf) -> Result<&mut Entry, GroupError> {
+    fn group_of_member(&mut self, member: &MemberOf) -> Result<&mut ClassicGroup, GroupError> {
         if member.group.is_empty() {
             return Err(GroupError::InvalidGroupId);
         }
         let unknown = || GroupError::UnknownMember { member: member.member.clone() };
-        self.groups.get_mut(&member.group).ok_or_else(unknown)
+        match self.groups.get_mut(&member.group).map(|entry| &mut entry.group) {
+            Some(Group::Classic(group)) => Ok(group),
+            Some(Group::Consumer(_)) | None => Err(unknown()),
+        }
     }
 
     // ---- Offsets.
@@ -213,9 +420,12 @@ impl Groups {
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
         let Commit { member: MemberOf { group, member, instance, generation }, .. } = &commit;
         match self.groups.get_mut(group) {
-            Some(entry) => {
+            Some(Entry { group: Group::Classic(group), .. }) => {
                 let instance = instance.as_deref();
-                entry.group.check_commit(turn.now, member, instance, *generation)?;
+                group.check_commit(turn.now, member, instance, *generation)?;
+            }
+            Some(Entry { group: Group::Consumer(group), .. }) => {
+                group.check_commit(member, *generation)?;
             }
             None if *generation < 0 => {}
             None => return Err(GroupError::GroupNotFound { group: group.clone() }),
@@ -247,6 +457,14 @@ impl Groups {
         Ok(outcomes)
     }
 
+    /// Whether a member that asks for offsets is of the group's epoch, if it says which (KIP-848).
+    pub fn check_fetch(&self, group: &str, member: &str, epoch: i32) -> Result<(), GroupError> {
+        match self.groups.get(group).map(|entry| &entry.group) {
+            Some(Group::Consumer(group)) => group.check_epoch(member, epoch),
+            Some(Group::Classic(_)) | None => Ok(()),
+        }
+    }
+
     /// The offsets of a group; none if there is no such group.
     pub fn offsets(&self, group: &str) -> Option<&OffsetsOf> {
         self.groups.get(group).map(|entry| &entry.offsets)
@@ -262,11 +480,7 @@ impl Groups {
         let Some(entry) = self.groups.get(group) else {
             return Err(GroupError::GroupNotFound { group: group.to_owned() });
         };
-        let subscribed = match (entry.group.is_empty(), entry.group.subscribed_topics()) {
-            (true, _) => BTreeSet::new(),
-            (false, Some(topics)) => topics,
-            (false, None) => return Err(GroupError::NotEmpty),
-        };
+        let subscribed = entry.group.subscribed_topics(turn.topics).ok_or(GroupError::NotEmpty)?;
         let outcomes = partitions.iter().map(|(topic, _)| match subscribed.contains(topic) {
             true => Err(GroupError::Subscribed),
             false => Ok(()),
@@ -286,11 +500,8 @@ impl Groups {
     }
 
     /// Topics are not there any more, and so nobody has come far in them.
-    pub fn forget_topics(
-        &mut self,
-        turn: &mut Turn<'_>,
-        is_gone: impl Fn(&str) -> bool,
-    ) -> Result<(), GroupError> {
+    pub fn forget_topics(&mut self, turn: &mut Turn<'_>) -> Result<(), GroupError> {
+        let is_gone = |topic: &str| turn.topics.topic(topic).is_none();
         let mut records = Vec::new();
         for (id, entry) in &self.groups {
             let all = offsets::partitions(&entry.offsets);
@@ -305,12 +516,13 @@ impl Groups {
         let now = turn.wall_clock;
         let mut records = Vec::new();
         for (id, entry) in &self.groups {
-            let expired: Vec<_> = entry.expired(now, self.settings.offsets_retention_ms).collect();
+            let retention_ms = self.settings.offsets_retention_ms;
+            let expired: Vec<_> = entry.expired(now, retention_ms, turn.topics).collect();
             let all_count = offsets::partitions(&entry.offsets).count();
             let is_left = expired.len() < all_count;
             records.extend(expired.iter().map(|(topic, partition)| gone(id, topic, *partition)));
-            if !is_left && entry.group.is_idle() && entry.group.is_recorded() {
-                records.push(GroupRecord::Classic { group: id.clone(), value: None });
+            if !is_left && entry.group.is_idle() {
+                records.extend(entry.group.tombstones(id));
             }
         }
         self.append_in_parts(turn, records)
@@ -337,8 +549,9 @@ impl Groups {
     pub fn list(&self) -> impl Iterator<Item = Listing> {
         self.groups.iter().map(|(id, entry)| Listing {
             group: id.clone(),
-            protocol_type: entry.group.protocol_type().unwrap_or_default().to_owned(),
+            protocol_type: entry.group.protocol_type().to_owned(),
             state: entry.group.state(),
+            kind: entry.group.kind(),
         })
     }
 
@@ -357,11 +570,29 @@ impl Groups {
         self.groups.values().map(|entry| entry.group.members_count()).sum()
     }
 
-    /// One group.
+    /// One group of the classic protocol.
     pub fn describe(&self, group: &str) -> Result<Description, GroupError> {
-        let found = self.groups.get(group);
-        let not_found = || GroupError::GroupNotFound { group: group.to_owned() };
-        found.map(|entry| entry.group.describe()).ok_or_else(not_found)
+        match self.group(group)? {
+            Group::Classic(group) => Ok(group.describe()),
+            Group::Consumer(_) => {
+                Err(GroupError::OtherKind { group: group.to_owned(), wanted: "classic" })
+            }
+        }
+    }
+
+    /// One group of the protocol of KIP-848.
+    pub fn describe_consumer(&self, group: &str) -> Result<ConsumerDescription, GroupError> {
+        match self.group(group)? {
+            Group::Consumer(group) => Ok(group.describe()),
+            Group::Classic(_) => {
+                Err(GroupError::OtherKind { group: group.to_owned(), wanted: CONSUMER })
+            }
+        }
+    }
+
+    fn group(&self, group: &str) -> Result<&Group, GroupError> {
+        let found = self.groups.get(group).map(|entry| &entry.group);
+        found.ok_or_else(|| GroupError::GroupNotFound { group: group.to_owned() })
     }
 
     /// Removes a group without members, and its offsets.
@@ -375,7 +606,7 @@ impl Groups {
         let all = offsets::partitions(&entry.offsets);
         let mut records: Vec<_> =
             all.map(|(topic, partition, _)| gone(group, topic, partition)).collect();
-        records.push(GroupRecord::Classic { group: group.to_owned(), value: None });
+        records.extend(entry.group.tombstones(group));
         self.append_in_parts(turn, records)
     }
 
@@ -412,14 +643,17 @@ impl Entry {
         &self,
         now: Timestamp,
         retention_ms: i64,
-    ) -> impl Iterator<Item = (&str, PartitionIndex)> {
-        let is_simple = self.group.protocol_type().is_none();
-        let is_empty = self.group.is_empty();
-        let emptied_at = self.group.state_since().filter(|_| is_empty && !is_simple);
-        let is_stable = self.group.state() == ClassicState::Stable;
-        let subscribed = self.group.subscribed_topics().filter(|_| is_stable);
+        topics: &dyn Topics,
+    ) -> impl Iterator<Item = (&str, PartitionIndex)> + use<'_> {
+        let (mut emptied_at, mut is_told) = (None, true);
+        if let Group::Classic(group) = &self.group {
+            let was_joined = group.protocol_type().is_some();
+            emptied_at = group.state_since().filter(|_| group.is_empty() && was_joined);
+            is_told = group.is_empty() || group.state() == ClassicState::Stable;
+        }
+        let read = self.group.subscribed_topics(topics).filter(|_| is_told);
         let is_old = move |topic: &str, offset: &CommittedOffset| {
-            if !is_empty && subscribed.as_ref().is_none_or(|topics| topics.contains(topic)) {
+            if read.as_ref().is_none_or(|topics| topics.contains(topic)) {
                 return false;
             }
             let since = emptied_at.unwrap_or(offset.committed_at);

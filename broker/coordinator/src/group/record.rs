@@ -6,10 +6,12 @@
 //! message schemas.
 
 mod primitive;
+mod consumer;
 
 use bytes::Bytes;
 use model::{LeaderEpoch, Offset, PartitionIndex, Timestamp};
 
+pub use self::consumer::{ConsumerRecord, CurrentAssignment, MemberMetadata, MemberState};
 use self::primitive::{Reader, Writer};
 use super::member::ClientInfo;
 use super::offsets::CommittedOffset;
@@ -19,6 +21,11 @@ mod key_version {
     pub(super) const OFFSET_BEFORE_KIP_32: i16 = 0;
     pub(super) const OFFSET: i16 = 1;
     pub(super) const GROUP: i16 = 2;
+    pub(super) const CONSUMER_GROUP: i16 = 3;
+    pub(super) const CONSUMER_MEMBER: i16 = 5;
+    pub(super) const CONSUMER_TARGET_EPOCH: i16 = 6;
+    pub(super) const CONSUMER_TARGET: i16 = 7;
+    pub(super) const CONSUMER_CURRENT: i16 = 8;
 }
 
 /// The first version of the value with compact lengths and tagged fields.
@@ -50,6 +57,13 @@ pub enum GroupRecord {
         group: String,
         /// What it is now.
         value: Option<ClassicMetadata>,
+    },
+    /// A part of a group of the protocol of KIP-848.
+    Consumer {
+        /// The group's id.
+        group: String,
+        /// Which part.
+        of: ConsumerRecord,
     },
 }
 
@@ -116,7 +130,9 @@ impl GroupRecord {
     /// The group that it is about.
     pub fn group(&self) -> &str {
         match self {
-            GroupRecord::Offset { group, .. } | GroupRecord::Classic { group, .. } => group,
+            GroupRecord::Offset { group, .. }
+            | GroupRecord::Classic { group, .. }
+            | GroupRecord::Consumer { group, .. } => group,
         }
     }
 
@@ -136,6 +152,7 @@ impl GroupRecord {
                 key.string(group);
                 (key.finish(), value.as_ref().map(encode_metadata))
             }
+            GroupRecord::Consumer { group, of } => of.encode(group),
         }
     }
 
@@ -156,7 +173,7 @@ impl GroupRecord {
                 group: reader.string()?,
                 value: value.map(decode_metadata).transpose()?,
             },
-            _ => return Ok(None),
+            kind => return ConsumerRecord::decode(kind, reader, value),
         };
         Ok(Some(record))
     }

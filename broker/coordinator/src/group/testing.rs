@@ -1,7 +1,9 @@
 //! Groups in a test: a log in memory, and time that is advanced by hand.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use model::{LeaderEpoch, Offset, PartitionIndex, Timestamp};
+use model::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
 
 use super::*;
 
@@ -10,6 +12,8 @@ pub(super) const SETTINGS: GroupsSettings = GroupsSettings {
     session_timeout_ms_min: 6_000,
     session_timeout_ms_max: 1_800_000,
     new_member_join_ms_max: 300_000,
+    consumer_session_ms: 45_000,
+    consumer_heartbeat_ms: 5_000,
     members_count_max: 5,
     metadata_bytes_max: 10,
     offsets_retention_ms: 100_000,
@@ -34,6 +38,32 @@ impl GroupLog for MemoryLog {
     }
 }
 
+/// Topics by name, each with a number of partitions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MemoryTopics(pub(super) BTreeMap<String, i32>);
+
+impl MemoryTopics {
+    pub(super) fn id_of(name: &str) -> TopicId {
+        let mut bytes = [0; 16];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        TopicId::from_bytes(bytes)
+    }
+}
+
+impl Topics for MemoryTopics {
+    fn version(&self) -> u64 {
+        self.0.values().map(|count| u64::from(count.unsigned_abs())).sum()
+    }
+
+    fn topic(&self, name: &str) -> Option<(TopicId, i32)> {
+        self.0.get(name).map(|count| (MemoryTopics::id_of(name), *count))
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.0.keys().cloned().collect()
+    }
+}
+
 /// The groups of one partition, and everybody who asks.
 #[derive(Clone, Debug)]
 pub(super) struct World {
@@ -42,6 +72,7 @@ pub(super) struct World {
     pub(super) now: Moment,
     tickets_count: u64,
     ids_count: u128,
+    pub(super) topics: MemoryTopics,
     pub(super) replies: Vec<(Ticket, Reply)>,
 }
 
@@ -57,6 +88,7 @@ impl World {
             now: Moment(0),
             tickets_count: 0,
             ids_count: 0,
+            topics: MemoryTopics::default(),
             replies: Vec::new(),
         }
     }
@@ -70,6 +102,7 @@ impl World {
                 *ids_count += 1;
                 *ids_count
             },
+            topics: &self.topics,
             log: &mut self.log,
             replies: &mut self.replies,
         };

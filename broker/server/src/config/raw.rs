@@ -124,6 +124,8 @@ pub(super) struct RawGroups {
     pub(super) initial_rebalance_delay_ms: Option<Spanned<i64>>,
     pub(super) session_timeout_ms_min: Option<Spanned<i64>>,
     pub(super) session_timeout_ms_max: Option<Spanned<i64>>,
+    pub(super) consumer_session_timeout_ms: Option<Spanned<i64>>,
+    pub(super) consumer_heartbeat_interval_ms: Option<Spanned<i64>>,
     pub(super) members_max: Option<Spanned<i64>>,
     pub(super) metadata_bytes_max: Option<Spanned<i64>>,
     pub(super) offsets_partitions: Option<Spanned<i64>>,

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use coordinator::group::{
@@ -18,11 +17,10 @@ use runtime::{Instant, JoinHandle, Reply};
 use wire::ErrorCode;
 
 use super::log::{self, ReplicaLog};
-use super::{GroupAnswer, GroupCounts, GroupRequest, not_here};
+use super::{GroupAnswer, GroupCounts, GroupRequest, SharedImage, not_here};
 use crate::call::{CoreAnswer, CoreRequest, WatchId};
 use crate::core::CoreMesh;
 use crate::failure::Failure;
-use crate::image::ClusterImage;
 
 /// A log that cannot be read is tried again.
 const LOAD_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -31,6 +29,7 @@ pub(super) struct Hosted {
     replica: Rc<Replica>,
     settings: GroupsSettings,
     mesh: Rc<CoreMesh>,
+    image: SharedImage,
     loading: Rc<Budget>,
     state: RefCell<State>,
 }
@@ -45,8 +44,8 @@ struct State {
     is_sending: bool,
     /// Wakes when the next deadline has come.
     timer: Option<(Instant, JoinHandle<()>)>,
-    /// Topics that it does not have are to be forgotten once the log is read.
-    forgets: Option<Arc<ClusterImage>>,
+    /// Topics that are not there are to be forgotten once the log is read.
+    forgets: bool,
 }
 
 enum Stage {
@@ -70,6 +69,7 @@ impl Hosted {
         replica: Rc<Replica>,
         settings: GroupsSettings,
         mesh: Rc<CoreMesh>,
+        image: SharedImage,
         loading: Rc<Budget>,
     ) -> Rc<Hosted> {
         let state = State {
@@ -79,10 +79,10 @@ impl Hosted {
             outgoing: VecDeque::new(),
             is_sending: false,
             timer: None,
-            forgets: None,
+            forgets: false,
         };
         let hosted =
-            Rc::new(Hosted { replica, settings, mesh, loading, state: RefCell::new(state) });
+            Rc::new(Hosted { replica, settings, mesh, image, loading, state: RefCell::new(state) });
         runtime::spawn(hosted.clone().load());
         hosted
     }
@@ -103,12 +103,12 @@ impl Hosted {
                     let forgets = {
                         let mut state = self.state.borrow_mut();
                         state.stage = Stage::Serving(groups);
-                        state.forgets.take()
+                        std::mem::take(&mut state.forgets)
                     };
                     self.arm();
-                    if let Some(image) = forgets {
+                    if forgets {
                         // Nobody waits for it.
-                        drop(self.forget_topics_but(&image));
+                        drop(self.forget_topics());
                     }
                     return;
                 }
@@ -144,12 +144,7 @@ impl Hosted {
 
     // ---- Requests.
 
-    pub(super) fn handle(
-        self: &Rc<Self>,
-        request: GroupRequest,
-        image: &ClusterImage,
-        reply: Reply<CoreAnswer>,
-    ) {
+    pub(super) fn handle(self: &Rc<Self>, request: GroupRequest, reply: Reply<CoreAnswer>) {
         // A sign of life waits for nothing: what it depends on was told to the member.
         if let GroupRequest::Heartbeat(member) = &request {
             let now = moment(runtime::now());
@@ -161,7 +156,7 @@ impl Hosted {
             self.handle_waiting(*waiter, request, reply);
             return;
         }
-        let acted = self.act(|groups, turn| decide(groups, turn, request, image));
+        let acted = self.act(|groups, turn| decide(groups, turn, request));
         match acted {
             Ok((answer, outgoing)) => {
                 self.send(Outgoing { answer: Some((reply, answer)), ..outgoing });
@@ -214,16 +209,14 @@ impl Hosted {
     }
 
     /// The future is ready when that is flushed, or is sure to be done when the log has been read.
-    pub(super) fn forget_topics_but(
+    pub(super) fn forget_topics(
         self: &Rc<Self>,
-        image: &Arc<ClusterImage>,
     ) -> impl Future<Output = Result<(), oneshot::Closed>> + use<> {
         let (sender, receiver) = oneshot::channel();
-        let is_gone = |topic: &str| image.topic(topic).is_none();
-        let acted = self.act(|groups, turn| groups.forget_topics(turn, is_gone));
+        let acted = self.act(|groups, turn| groups.forget_topics(turn));
         match acted {
             Ok((_, outgoing)) => self.send(Outgoing { done: Some(sender), ..outgoing }),
-            Err(_) => self.state.borrow_mut().forgets = Some(image.clone()),
+            Err(_) => self.state.borrow_mut().forgets = true,
         }
         receiver
     }
@@ -261,11 +254,13 @@ impl Hosted {
         let wall_clock = Timestamp(runtime::wall_clock_ms());
         let mut log = ReplicaLog { replica: &self.replica, now: wall_clock, appends: Vec::new() };
         let mut replies = Vec::new();
+        let image = self.image.borrow().clone();
         let outcome = self.look(|groups| {
             let mut turn = Turn {
                 now: moment(runtime::now()),
                 wall_clock,
                 random: &mut || runtime::with_rng(runtime::Rng::next_u128),
+                topics: &*image,
                 log: &mut log,
                 replies: &mut replies,
             };
@@ -416,7 +411,6 @@ fn decide(
     groups: &mut group::Groups,
     turn: &mut Turn<'_>,
     request: GroupRequest,
-    image: &ClusterImage,
 ) -> Result<GroupAnswer, Failure> {
     match request {
         GroupRequest::Join { .. } | GroupRequest::Sync { .. } | GroupRequest::Heartbeat(_) => {
@@ -425,8 +419,12 @@ fn decide(
         GroupRequest::Leave { group, leaving } => {
             Ok(GroupAnswer::Outcomes(outcomes(groups.leave(turn, &group, &leaving)?)))
         }
-        GroupRequest::Commit(commit) => commit_known(groups, turn, commit, image),
-        GroupRequest::Offsets { group, partitions } => {
+        GroupRequest::Beat(beat) => Ok(GroupAnswer::Beaten(groups.beat(turn, &beat)?)),
+        GroupRequest::Commit(commit) => commit_known(groups, turn, commit),
+        GroupRequest::Offsets { group, member, partitions } => {
+            if let Some((member, epoch)) = member {
+                groups.check_fetch(&group, &member, epoch)?;
+            }
             let nothing = OffsetsOf::new();
             let offsets = groups.offsets(&group).unwrap_or(&nothing);
             Ok(GroupAnswer::Offsets(match partitions {
@@ -443,6 +441,9 @@ fn decide(
             Ok(GroupAnswer::Done)
         }
         GroupRequest::Describe { group } => Ok(GroupAnswer::Described(groups.describe(&group)?)),
+        GroupRequest::DescribeConsumer { group } => {
+            Ok(GroupAnswer::DescribedConsumer(groups.describe_consumer(&group)?))
+        }
     }
 }
 
@@ -456,10 +457,9 @@ fn commit_known(
     groups: &mut group::Groups,
     turn: &mut Turn<'_>,
     mut commit: group::Commit,
-    image: &ClusterImage,
 ) -> Result<GroupAnswer, Failure> {
     let is_known = |topic: &str, partition: PartitionIndex| {
-        image.topic(topic).is_some_and(|topic| topic.partition(partition).is_some())
+        turn.topics.topic(topic).is_some_and(|(_, count)| (0..count).contains(&partition.0))
     };
     let known = commit.offsets.iter().map(|new| is_known(&new.topic, new.partition));
     let known: Vec<bool> = known.collect();

@@ -1,23 +1,43 @@
 //! ApiVersions: what this broker serves.
 
-use wire::api_versions::ApiVersion;
-use wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, Response};
+use wire::api_versions::{ApiVersion, FinalizedFeatureKey, SupportedFeatureKey};
+use wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, Response, Text};
+
+const GROUP_VERSION: i16 = 1;
 
 pub(super) fn handle(version: i16, request: &ApiVersionsRequest) -> Response {
     // KIP-511: names that could not be shown are refused.
     let is_valid = version < 3
         || (is_software_name(&request.client_software_name)
             && is_software_name(&request.client_software_version));
-    if is_valid { table(ErrorCode::None) } else { refused() }
+    if is_valid { table(version, ErrorCode::None) } else { refused() }
 }
 
 /// The versions that are served, with this code.
-pub(super) fn table(error_code: ErrorCode) -> Response {
+pub(super) fn table(version: i16, error_code: ErrorCode) -> Response {
     let api_keys = ApiKey::ALL.iter().filter(|api| is_served(**api)).map(|api| {
         let versions = api.advertised_versions();
         ApiVersion { api_key: api.code(), min_version: versions.min, max_version: versions.max }
     });
-    ApiVersionsResponse { error_code, api_keys: api_keys.collect(), ..Default::default() }.into()
+    // KIP-848: by this clients know that groups can have its protocol.
+    let name = Text::from_static("group.version");
+    let supported =
+        SupportedFeatureKey { name: name.clone(), min_version: 0, max_version: GROUP_VERSION };
+    let finalized = FinalizedFeatureKey {
+        name,
+        min_version_level: GROUP_VERSION,
+        max_version_level: GROUP_VERSION,
+    };
+    ApiVersionsResponse {
+        error_code,
+        api_keys: api_keys.collect(),
+        // Clients of before are surprised by a lowest version of 0 (KAFKA-17011).
+        supported_features: (4 <= version).then_some(supported).into_iter().collect(),
+        finalized_features_epoch: 0,
+        finalized_features: vec![finalized],
+        ..Default::default()
+    }
+    .into()
 }
 
 /// Not everything that can be read.
@@ -29,8 +49,6 @@ pub(super) fn is_served(api: ApiKey) -> bool {
             | ApiKey::ListPartitionReassignments
             | ApiKey::DescribeClientQuotas
             | ApiKey::AlterClientQuotas
-            | ApiKey::ConsumerGroupHeartbeat
-            | ApiKey::ConsumerGroupDescribe
     )
 }
 

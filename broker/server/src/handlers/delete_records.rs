@@ -12,6 +12,7 @@ use wire::{DeleteRecordsRequest, DeleteRecordsResponse, ErrorCode};
 use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
 use crate::failure::Failure;
+use crate::image::is_internal;
 
 /// Up to the high watermark.
 const EVERYTHING: Offset = Offset(-1);
@@ -26,7 +27,7 @@ pub(super) async fn handle(
     let mut topics = Vec::with_capacity(request.topics.len());
     for (topic_number, asked) in request.topics.into_iter().enumerate() {
         let topic = image.topic(&asked.name);
-        let is_internal = super::metadata::is_internal(&asked.name);
+        let is_internal = is_internal(&asked.name);
         let mut partitions = Vec::with_capacity(asked.partitions.len());
         for (number, asked) in asked.partitions.into_iter().enumerate() {
             let place = topic.and_then(|topic| topic.partition(asked.partition_index));

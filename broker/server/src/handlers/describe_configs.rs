@@ -157,6 +157,7 @@ const BOOLEAN: i8 = 1;
 const STRING: i8 = 2;
 const INT: i8 = 3;
 const LONG: i8 = 5;
+const LIST: i8 = 7;
 
 /// A config of the broker: its name, its value, its type and where it comes from.
 type BrokerValue = (&'static str, String, i8, i8);
@@ -181,6 +182,10 @@ fn broker_values(config: &Config, image: &ClusterImage) -> Vec<BrokerValue> {
         fixed("default.replication.factor", "1", INT),
         fixed("delete.topic.enable", "true", BOOLEAN),
         given("fetch.max.bytes", &config.connections.fetch_bytes_max, INT),
+        fixed("group.consumer.assignors", "uniform,range", LIST),
+        given("group.consumer.heartbeat.interval.ms", &settings.consumer_heartbeat_ms, INT),
+        given("group.consumer.session.timeout.ms", &settings.consumer_session_ms, INT),
+        fixed("group.coordinator.rebalance.protocols", "classic,consumer", LIST),
         given("group.initial.rebalance.delay.ms", &settings.initial_rebalance_delay_ms, INT),
         given("group.max.session.timeout.ms", &settings.session_timeout_ms_max, INT),
         given("group.max.size", &settings.members_count_max, INT),

@@ -10,8 +10,9 @@ use wire::describe_topic_partitions::{
 };
 use wire::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse, ErrorCode, Text};
 
-use super::metadata::{is_internal, is_possible};
+use super::metadata::is_possible;
 use crate::core::Core;
+use crate::image::is_internal;
 use crate::image::{PartitionImage, TopicImage};
 
 /// Partitions of one answer, whatever is asked for (Kafka's `max.request.partition.size.limit`).

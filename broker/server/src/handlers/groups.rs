@@ -1,6 +1,7 @@
 //! What clients ask of groups, and of whoever coordinates them.
 
 mod admin;
+mod consumers;
 mod find_coordinator;
 mod members;
 mod offsets;
@@ -53,6 +54,10 @@ pub(super) async fn handle(
         Request::DescribeGroups(request) => admin::describe(core, version, request).await.into(),
         Request::ListGroups(request) => admin::list(core, request).await.into(),
         Request::DeleteGroups(request) => admin::delete(core, request).await.into(),
+        Request::ConsumerGroupHeartbeat(request) => {
+            consumers::heartbeat(core, version, client, request).await.into()
+        }
+        Request::ConsumerGroupDescribe(request) => consumers::describe(core, request).await.into(),
         request => unreachable!("it does not concern groups: {}", request.api_key()),
     }
 }

@@ -14,10 +14,7 @@ use wire::{ErrorCode, MetadataRequest, MetadataResponse, Text};
 use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::image::{ClusterImage, TopicImage};
-
-/// Those that Kafka hides from its consumers' patterns.
-const INTERNAL_TOPICS: [&str; 2] = [OFFSETS_TOPIC, "__transaction_state"];
+use crate::image::{ClusterImage, TopicImage, is_internal};
 
 /// From here on a client can decline that topics are created.
 const DECLINE_VERSION_MIN: i16 = 4;
@@ -109,11 +106,6 @@ fn by_id(image: &ClusterImage, topic_id: TopicId) -> MetadataResponseTopic {
             ..Default::default()
         },
     }
-}
-
-/// Whether consumers' patterns leave it out.
-pub(super) fn is_internal(name: &str) -> bool {
-    INTERNAL_TOPICS.contains(&name)
 }
 
 /// Whether a topic could have this name.

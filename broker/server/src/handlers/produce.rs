@@ -29,7 +29,7 @@ use crate::call::{AckWait, AppendOutcome};
 use crate::connection::Affinity;
 use crate::core::Core;
 use crate::failure::Failure;
-use crate::image::TopicImage;
+use crate::image::{TopicImage, is_internal};
 
 const ACKS_NONE: i16 = 0;
 const ACKS_LEADER: i16 = 1;
@@ -170,7 +170,7 @@ async fn check<'a>(
         return Err(Failure::new(ErrorCode::InvalidRequiredAcks, text).into());
     }
     let topic = topic.ok_or_else(Failure::unknown_partition)?;
-    if super::metadata::is_internal(&topic.name) {
+    if is_internal(&topic.name) {
         let text = format!("only the broker writes to {}", &*topic.name);
         return Err(Failure::new(ErrorCode::InvalidTopicException, text).into());
     }

@@ -54,14 +54,12 @@ fn software(name: &'static str, version: &'static str) -> ApiVersionsRequest {
 }
 
 /// What can be read and is not served yet.
-const NOT_SERVED: [ApiKey; 7] = [
+const NOT_SERVED: [ApiKey; 5] = [
     ApiKey::ElectLeaders,
     ApiKey::AlterPartitionReassignments,
     ApiKey::ListPartitionReassignments,
     ApiKey::DescribeClientQuotas,
     ApiKey::AlterClientQuotas,
-    ApiKey::ConsumerGroupHeartbeat,
-    ApiKey::ConsumerGroupDescribe,
 ];
 
 /// Row c2: the response header of ApiVersions never has tagged fields. Row c3: client ids are

@@ -1,6 +1,7 @@
 //! Groups of consumers by the classic protocol, and their offsets.
 
 mod admin;
+mod consumers;
 mod offsets;
 
 use std::path::Path;
@@ -120,6 +121,9 @@ pub(crate) fn check_at(client: &mut Client, api: ApiKey, version: i16) {
         }
         ApiKey::DescribeGroups | ApiKey::ListGroups | ApiKey::DeleteGroups => {
             admin::check_at(client, api, version);
+        }
+        ApiKey::ConsumerGroupHeartbeat | ApiKey::ConsumerGroupDescribe => {
+            consumers::check_at(client, api, version, "every");
         }
         other => unreachable!("{other} does not concern groups"),
     }

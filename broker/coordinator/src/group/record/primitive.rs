@@ -1,6 +1,7 @@
 //! Kafka's primitive types in a record, in the old form and the flexible one (KIP-482).
 
 use bytes::Bytes;
+use model::TopicId;
 
 use super::GroupRecordError;
 
@@ -42,6 +43,41 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
+    // The flexible form.
+
+    pub(super) fn compact_count(&mut self, count: usize) {
+        let count = u32::try_from(count).ok().and_then(|count| count.checked_add(1));
+        self.varint(count.expect("fewer than 2^32 - 1 of anything"));
+    }
+
+    pub(super) fn compact_string(&mut self, text: &str) {
+        self.compact_count(text.len());
+        self.0.extend_from_slice(text.as_bytes());
+    }
+
+    pub(super) fn compact_nullable_string(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.compact_string(text),
+            None => self.varint(0),
+        }
+    }
+
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    pub(super) fn i8(&mut self, value: i8) {
+        self.0.extend_from_slice(&value.to_be_bytes());
+    }
+
+    pub(super) fn varint(&mut self, mut value: u32) {
+        while 0x80 <= value {
+            self.0.push((value & 0x7f) as u8 | 0x80);
+            value >>= 7;
+        }
+        self.0.push((value & 0x7f) as u8);
+    }
+
     pub(super) fn finish(self) -> Vec<u8> {
         self.0
     }
@@ -74,6 +110,14 @@ impl<'a> Reader<'a> {
             }
             version => Ok(version),
         }
+    }
+
+    pub(super) fn i8(&mut self) -> Result<i8, GroupRecordError> {
+        self.array().map(i8::from_be_bytes)
+    }
+
+    pub(super) fn topic_id(&mut self) -> Result<TopicId, GroupRecordError> {
+        self.array().map(TopicId::from_bytes)
     }
 
     pub(super) fn i16(&mut self) -> Result<i16, GroupRecordError> {
@@ -125,13 +169,22 @@ impl<'a> Reader<'a> {
 
     /// What later versions have added.
     pub(super) fn skip_tagged_fields(&mut self) -> Result<(), GroupRecordError> {
+        self.tagged_fields(|_, _| Ok(()))
+    }
+
+    /// Gives each tag with what it holds.
+    pub(super) fn tagged_fields(
+        &mut self,
+        mut take: impl FnMut(u32, Reader<'a>) -> Result<(), GroupRecordError>,
+    ) -> Result<(), GroupRecordError> {
         if !self.is_flexible {
             return Ok(());
         }
         for _ in 0..self.varint()? {
-            self.varint()?;
+            let tag = self.varint()?;
             let size_bytes = self.varint()?;
-            self.take(usize::try_from(size_bytes).map_err(|_| self.damaged())?)?;
+            let rest = self.take(usize::try_from(size_bytes).map_err(|_| self.damaged())?)?;
+            take(tag, Reader { rest, ..*self })?;
         }
         Ok(())
     }

@@ -19,8 +19,6 @@ use crate::core::Core;
 use crate::failure::Failure;
 use crate::groups::{GroupAnswer, GroupRequest};
 
-/// The protocol by which members join, as lists name it (KIP-848).
-const CLASSIC: &str = "classic";
 /// From here on a group that is not there is an error (KIP-1043); before it was one that is dead.
 const NOT_FOUND_VERSION_MIN: i16 = 6;
 const DEAD: Text = Text::from_static("Dead");
@@ -58,7 +56,7 @@ pub(super) async fn describe(
 }
 
 /// As Kafka answers.
-fn once_each(groups: Vec<Text>) -> Vec<Text> {
+pub(super) fn once_each(groups: Vec<Text>) -> Vec<Text> {
     let mut seen = BTreeSet::new();
     groups.into_iter().filter(|group| seen.insert(group.clone())).collect()
 }
@@ -101,14 +99,14 @@ pub(super) async fn list(core: &Rc<Core>, request: ListGroupsRequest) -> ListGro
     }
     all.sort_unstable_by(|a, b| a.group.cmp(&b.group));
     let wanted = all.into_iter().filter(|listing| {
-        is_wanted(&request.states_filter, listing.state.name())
-            && is_wanted(&request.types_filter, CLASSIC)
+        is_wanted(&request.states_filter, listing.state)
+            && is_wanted(&request.types_filter, listing.kind.name())
     });
-    let groups = wanted.map(|Listing { group, protocol_type, state }| ListedGroup {
+    let groups = wanted.map(|Listing { group, protocol_type, state, kind }| ListedGroup {
         group_id: Text::from(group),
         protocol_type: Text::from(protocol_type),
-        group_state: Text::from_static(state.name()),
-        group_type: Text::from_static(CLASSIC),
+        group_state: Text::from_static(state),
+        group_type: Text::from_static(kind.name()),
     });
     ListGroupsResponse { error_code, groups: groups.collect(), ..Default::default() }
 }

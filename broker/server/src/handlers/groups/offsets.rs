@@ -92,6 +92,10 @@ fn commit_code(version: i16, code: ErrorCode) -> ErrorCode {
         }
         // The records are too many for the log.
         ErrorCode::UnknownServerError => ErrorCode::InvalidCommitOffsetSize,
+        // Members of such groups know of epochs.
+        ErrorCode::StaleMemberEpoch if version < NOT_FOUND_VERSION_MIN => {
+            ErrorCode::UnsupportedVersion
+        }
         code => code,
     }
 }
@@ -112,7 +116,7 @@ pub(super) async fn fetch(
         let topics = topics.into_iter();
         topics.map(|OffsetFetchRequestTopic { name, partition_indexes }| (name, partition_indexes))
     });
-    let (topics, error_code) = fetch_offsets(core, &request.group_id, asked).await;
+    let (topics, error_code) = fetch_offsets(core, &request.group_id, None, asked).await;
     let of_version_1 = |code| if version < ERROR_VERSION_MIN { error_code } else { code };
     let topics = topics.into_iter().map(|(name, partitions)| OffsetFetchResponseTopic {
         name,
@@ -135,7 +139,8 @@ async fn fetch_group(core: &Rc<Core>, group: OffsetFetchRequestGroup) -> OffsetF
         let topics = topics.into_iter();
         topics.map(|OffsetFetchRequestTopics { name, partition_indexes }| (name, partition_indexes))
     });
-    let (topics, error_code) = fetch_offsets(core, &group.group_id, asked).await;
+    let member = group.member_id.map(|id| (id.to_string(), group.member_epoch));
+    let (topics, error_code) = fetch_offsets(core, &group.group_id, member, asked).await;
     // With an error nothing is said of partitions.
     let topics = topics.into_iter().filter(|_| !error_code.is_error());
     let topics = topics.map(|(name, partitions)| OffsetFetchResponseTopics {
@@ -184,6 +189,7 @@ impl Committed {
 async fn fetch_offsets(
     core: &Rc<Core>,
     group: &Text,
+    member: Option<(String, i32)>,
     asked: Option<impl Iterator<Item = (Text, Vec<PartitionIndex>)>>,
 ) -> (Found, ErrorCode) {
     let asked: Option<Vec<(Text, Vec<PartitionIndex>)>> = asked.map(Iterator::collect);
@@ -191,7 +197,7 @@ async fn fetch_offsets(
         let topics = topics.iter();
         topics.map(|(name, indexes)| (name.to_string(), indexes.clone())).collect()
     });
-    let request = || GroupRequest::Offsets { group: group.to_string(), partitions };
+    let request = || GroupRequest::Offsets { group: group.to_string(), member, partitions };
     let (offsets, code) = match ask(core, group, request).await {
         Ok(GroupAnswer::Offsets(offsets)) => (offsets, ErrorCode::None),
         Ok(other) => unreachable!("not an answer to this: {other:?}"),
