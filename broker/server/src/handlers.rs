@@ -17,6 +17,7 @@ mod init_producer_id;
 mod list_offsets;
 mod metadata;
 mod offset_for_leader_epoch;
+mod placement;
 mod produce;
 
 use std::future::Future;
@@ -176,26 +177,23 @@ async fn begin(
         | Request::ConsumerGroupDescribe(_) => {
             Box::pin(async move { respond(groups::handle(&core, version, client, request).await) })
         }
-        Request::ElectLeaders(_)
-        | Request::AlterPartitionReassignments(_)
-        | Request::ListPartitionReassignments(_)
-        | Request::DescribeClientQuotas(_)
-        | Request::AlterClientQuotas(_) => unreachable!("it is not served"),
+        Request::DescribeClientQuotas(_) | Request::AlterClientQuotas(_) => {
+            unreachable!("it is not served")
+        }
         Request::DescribeLogDirs(request) => {
             Box::pin(
                 async move { respond(describe_log_dirs::handle(&core, &request).await.into()) },
             )
         }
-        Request::ApiVersions(request) => ready(respond(api_versions::handle(version, &request))),
         Request::DescribeConfigs(request) => {
             Box::pin(async move { respond(describe_configs::handle(&core, &request).into()) })
         }
-        Request::DescribeCluster(request) => {
-            ready(respond(describe_cluster::handle(&core, &request).into()))
-        }
-        Request::DescribeTopicPartitions(request) => {
-            ready(respond(describe_topic_partitions::handle(&core, &request).into()))
-        }
+        Request::ApiVersions(_)
+        | Request::DescribeCluster(_)
+        | Request::DescribeTopicPartitions(_)
+        | Request::ElectLeaders(_)
+        | Request::AlterPartitionReassignments(_)
+        | Request::ListPartitionReassignments(_) => ready(respond(now(&core, version, request))),
     }
 }
 
@@ -213,6 +211,21 @@ async fn finish(core: &Rc<Core>, version: i16, request: Request) -> Response {
             alter_configs::handle_incremental(core, request).await.into()
         }
         Request::InitProducerId(request) => init_producer_id::handle(core, request).await.into(),
+        request => unreachable!("dispatched elsewhere: {}", request.api_key()),
+    }
+}
+
+/// What every core can answer by itself, without a wait.
+fn now(core: &Rc<Core>, version: i16, request: Request) -> Response {
+    match request {
+        Request::ApiVersions(request) => api_versions::handle(version, &request),
+        Request::DescribeCluster(request) => describe_cluster::handle(core, &request).into(),
+        Request::DescribeTopicPartitions(request) => {
+            describe_topic_partitions::handle(core, &request).into()
+        }
+        Request::ElectLeaders(request) => placement::elect(core, version, request).into(),
+        Request::AlterPartitionReassignments(request) => placement::reassign(core, request).into(),
+        Request::ListPartitionReassignments(_) => placement::list_reassignments().into(),
         request => unreachable!("dispatched elsewhere: {}", request.api_key()),
     }
 }

@@ -42,14 +42,7 @@ pub(super) fn table(version: i16, error_code: ErrorCode) -> Response {
 
 /// Not everything that can be read.
 pub(super) fn is_served(api: ApiKey) -> bool {
-    !matches!(
-        api,
-        ApiKey::ElectLeaders
-            | ApiKey::AlterPartitionReassignments
-            | ApiKey::ListPartitionReassignments
-            | ApiKey::DescribeClientQuotas
-            | ApiKey::AlterClientQuotas
-    )
+    !matches!(api, ApiKey::DescribeClientQuotas | ApiKey::AlterClientQuotas)
 }
 
 fn refused() -> Response {

@@ -12,6 +12,7 @@ mod configs;
 mod connection;
 mod deletions;
 mod describe;
+mod elections;
 mod epochs;
 mod fetch;
 mod groups;
