@@ -14,6 +14,9 @@ mod looker;
 mod admin;
 mod growth;
 mod reader;
+mod group;
+mod member;
+mod beating;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -193,6 +196,12 @@ pub(crate) async fn run(context: Rc<Context>, machine: usize, machines_count: us
     }
     for number in 0..plan.consumers_count {
         all.push((format!("consumer-{number}"), Box::pin(consumer::run(context.clone()))));
+    }
+    for number in 0..plan.members_count {
+        // One of them is a static member.
+        let instance = (number == 0).then(|| "instance".to_owned());
+        all.push((format!("member-{number}"), Box::pin(member::run(context.clone(), instance))));
+        all.push((format!("beating-{number}"), Box::pin(beating::run(context.clone()))));
     }
     all.push(("prober".to_owned(), Box::pin(prober::run(context.clone()))));
     all.push(("looker".to_owned(), Box::pin(looker::run(context.clone()))));

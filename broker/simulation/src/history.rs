@@ -231,6 +231,61 @@ impl LongTopic {
     }
 }
 
+/// A member of a group was told of a generation.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    pub group: String,
+    pub generation: i32,
+    pub member: String,
+    /// Of a static member.
+    pub instance: Option<String>,
+    pub span: Span,
+}
+
+/// It was told what to read in that generation.
+#[derive(Clone, Debug)]
+pub struct Assigned {
+    pub group: String,
+    pub generation: i32,
+    pub member: String,
+    pub instance: Option<String>,
+    pub partitions: Vec<TopicPartition>,
+    pub span: Span,
+}
+
+/// A group was asked how far it has come; none if it has not begun.
+#[derive(Clone, Debug)]
+pub struct OffsetTold {
+    pub group: String,
+    pub partition: TopicPartition,
+    pub offset: Option<Offset>,
+    pub span: Span,
+}
+
+/// A member has said how far it has come.
+#[derive(Clone, Debug)]
+pub struct OffsetSet {
+    pub group: String,
+    pub member: String,
+    pub instance: Option<String>,
+    pub partition: TopicPartition,
+    pub offset: Offset,
+    /// As what it was in a generation before, which has to be refused.
+    pub is_stale: bool,
+    pub outcome: Outcome,
+    pub span: Span,
+}
+
+/// A member has read from one offset up to another, for its group.
+#[derive(Clone, Debug)]
+pub struct ReadBy {
+    pub group: String,
+    pub partition: TopicPartition,
+    pub from: Offset,
+    pub end: Offset,
+    pub span: Span,
+}
+
 /// What a fresh client has read at the end, and whether the partition takes appends.
 #[derive(Clone, Debug, Default)]
 pub struct FinalLog {
@@ -258,6 +313,11 @@ pub struct History {
     pub told_epochs: Vec<ToldEpoch>,
     pub epoch_ends: Vec<EpochEnd>,
     pub producer_ids: Vec<ProducerId>,
+    pub joined: Vec<Joined>,
+    pub assigned: Vec<Assigned>,
+    pub offsets_told: Vec<OffsetTold>,
+    pub offsets_set: Vec<OffsetSet>,
+    pub read_by: Vec<ReadBy>,
     /// Codes that no client should ever see.
     pub absurd: Vec<String>,
     /// By partition, of long-lived topics.
@@ -308,6 +368,19 @@ impl History {
         let all = self.growths.iter().enumerate();
         let left = all.filter(|(_, growth)| !growth.is_deleted);
         left.map(|(number, growth)| (GrowthNumber(number), growth.name.clone())).collect()
+    }
+
+    /// Offsets that members have committed.
+    pub fn committed_count(&self) -> u64 {
+        let is_set = |set: &&OffsetSet| matches!(set.outcome, Outcome::Acknowledged { .. });
+        self.offsets_set.iter().filter(is_set).count() as u64
+    }
+
+    /// Generations of groups that were told of.
+    pub fn generations_count(&self) -> u64 {
+        let all: std::collections::BTreeSet<(&str, i32)> =
+            self.joined.iter().map(|joined| (joined.group.as_str(), joined.generation)).collect();
+        all.len() as u64
     }
 
     /// How often a topic was given more partitions.

@@ -1,6 +1,7 @@
 //! What has to be true of every run, one file each, judged from what clients did and saw.
 //!
-//! The letters in brackets group them: P is about a partition, I about idempotence, M about topics.
+//! The letters in brackets group them: P is about a partition, I about idempotence, M about topics, G
+//! about groups.
 
 mod view;
 mod no_loss;
@@ -24,6 +25,9 @@ mod topics;
 mod partitions;
 mod answers;
 mod told;
+mod generations;
+mod committed;
+mod read_by_group;
 
 #[cfg(test)]
 mod testing;
@@ -72,6 +76,9 @@ const ALL: &[Invariant] = &[
     Invariant { name: "partitions", check: partitions::check },
     Invariant { name: "answers", check: answers::check },
     Invariant { name: "told", check: told::check },
+    Invariant { name: "generations", check: generations::check },
+    Invariant { name: "committed", check: committed::check },
+    Invariant { name: "read-by-group", check: read_by_group::check },
 ];
 
 /// All that are judged from the history, in the order in which they are checked. Besides them a run

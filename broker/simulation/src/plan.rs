@@ -60,6 +60,8 @@ pub struct Plan {
     pub pipelined_count: usize,
     pub plain_count: usize,
     pub consumers_count: usize,
+    /// Of a group of each protocol.
+    pub members_count: usize,
     pub value_bytes_max: usize,
     pub batch_records_max: usize,
     /// Between two things that one client does.
@@ -119,6 +121,7 @@ impl Plan {
             pipelined_count: 1 + rng.index(3),
             plain_count: 1 + rng.index(2),
             consumers_count: 1 + rng.index(3),
+            members_count: 2 + rng.index(2),
             value_bytes_max: 64 << rng.below(7),
             batch_records_max: 1 + rng.index(8),
             pause_max: Duration::from_millis(10 + rng.below(40)),
@@ -137,6 +140,8 @@ fn config(rng: &mut Rng) -> String {
     let flush_apart = rng.one_in(3);
     let tail_bytes = 1 << 20 << rng.below(3);
     // Sometimes not enough for all consumers.
+    let rebalance_delay_ms = if rng.one_in(2) { 0 } else { 200 };
+    let offsets_partitions = 1 + rng.below(4);
     let sessions_max = if rng.one_in(3) { rng.below(3) } else { 1000 };
     format!(
         "[journal]\n\
@@ -149,6 +154,12 @@ fn config(rng: &mut Rng) -> String {
          request-bytes = 4194304\n\
          fetch-bytes = 4194304\n\
          [fetch-sessions]\n\
-         sessions-max = {sessions_max}\n"
+         sessions-max = {sessions_max}\n\
+         [groups]\n\
+         initial-rebalance-delay-ms = {rebalance_delay_ms}\n\
+         session-timeout-ms-min = 100\n\
+         consumer-session-timeout-ms = 3000\n\
+         consumer-heartbeat-interval-ms = 100\n\
+         offsets-partitions = {offsets_partitions}\n"
     )
 }

@@ -51,6 +51,10 @@ pub struct Counts {
     pub epoch_ends: u64,
     /// How often a topic was given more partitions.
     pub grown: u64,
+    /// Generations of groups that members were told of.
+    pub generations: u64,
+    /// Offsets that members have committed.
+    pub committed: u64,
     pub acknowledged: u64,
     pub virtual_ms: u64,
 }
@@ -68,6 +72,8 @@ impl std::fmt::Display for Counts {
             incremental_fetches,
             epoch_ends,
             grown,
+            generations,
+            committed,
             acknowledged,
             virtual_ms,
         } = self;
@@ -76,7 +82,8 @@ impl std::fmt::Display for Counts {
             "crashes={crashes} client-crashes={client_crashes} lost-writes={lost_writes} \
              disk-errors={disk_errors} resets={resets} starts={starts} operations={operations} \
              incremental-fetches={incremental_fetches} epoch-ends={epoch_ends} \
-             grown={grown} acknowledged={acknowledged} virtual-ms={virtual_ms}"
+             grown={grown} generations={generations} committed={committed} \
+             acknowledged={acknowledged} virtual-ms={virtual_ms}"
         )
     }
 }
@@ -509,6 +516,8 @@ impl Run {
             incremental_fetches: history.incremental_count,
             epoch_ends: history.epoch_ends.len() as u64,
             grown: history.grown_count(),
+            generations: history.generations_count(),
+            committed: history.committed_count(),
             acknowledged,
             virtual_ms,
             ..self.counts

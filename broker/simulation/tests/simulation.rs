@@ -100,6 +100,8 @@ fn every_seed_keeps_every_invariant_and_enough_goes_wrong() {
         ("incremental-fetches", 20_000),
         ("epoch-ends", 5000),
         ("grown", 500),
+        ("generations", 500),
+        ("committed", 5000),
     ] {
         let enough = per_hundred * seeds_count / 100;
         assert!(enough <= sum[name], "only {} {name} in {seeds_count} seeds", sum[name]);
@@ -175,4 +177,9 @@ fn who_serves_beyond_the_high_watermark_is_found() {
 #[test]
 fn who_appends_duplicates_is_found() {
     check_found("append-duplicates", &[], &["repeats", "no-duplicates"]);
+}
+
+#[test]
+fn who_answers_for_groups_before_the_flush_is_found() {
+    check_found("answer-groups-before-flush", &[], &["committed", "generations"]);
 }

@@ -27,11 +27,13 @@ pub enum PlantedBug {
     ServeBeyondHighWatermark,
     /// A batch that was sent again is appended again.
     AppendDuplicates,
+    /// Groups answer as soon as what they say is appended.
+    AnswerGroupsBeforeFlush,
 }
 
 impl PlantedBug {
     /// All of them.
-    pub const ALL: [PlantedBug; 8] = [
+    pub const ALL: [PlantedBug; 9] = [
         PlantedBug::AcknowledgeBeforeFlush,
         PlantedBug::SkipFlush,
         PlantedBug::ReuseBuffer,
@@ -40,6 +42,7 @@ impl PlantedBug {
         PlantedBug::LoseCarriedTail,
         PlantedBug::ServeBeyondHighWatermark,
         PlantedBug::AppendDuplicates,
+        PlantedBug::AnswerGroupsBeforeFlush,
     ];
 
     /// As it is written on the command line.
@@ -53,6 +56,7 @@ impl PlantedBug {
             PlantedBug::LoseCarriedTail => "lose-carried-tail",
             PlantedBug::ServeBeyondHighWatermark => "serve-beyond-high-watermark",
             PlantedBug::AppendDuplicates => "append-duplicates",
+            PlantedBug::AnswerGroupsBeforeFlush => "answer-groups-before-flush",
         }
     }
 }

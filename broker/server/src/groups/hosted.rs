@@ -11,6 +11,7 @@ use coordinator::group::{
 };
 use model::{PartitionIndex, Timestamp, TopicPartition};
 use replication::{Append, Replica};
+use runtime::sim::{PlantedBug, has_bug};
 use runtime::sync::budget::Budget;
 use runtime::sync::oneshot;
 use runtime::{Instant, JoinHandle, Reply};
@@ -307,7 +308,9 @@ impl Hosted {
     /// Sends what it is when everything that was appended before is flushed.
     fn send(self: &Rc<Self>, outgoing: Outgoing) {
         let mut state = self.state.borrow_mut();
-        if outgoing.appends.is_empty() && !state.is_sending {
+        let may_answer = has_bug(PlantedBug::AnswerGroupsBeforeFlush)
+            || (outgoing.appends.is_empty() && !state.is_sending);
+        if may_answer {
             drop(state);
             self.deliver(outgoing);
             return;

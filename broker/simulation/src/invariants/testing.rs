@@ -7,9 +7,9 @@ use runtime::Instant;
 use wire::ErrorCode;
 
 use crate::history::{
-    EpochEnd, Era, Fetched, FinalLog, Forbidden, Growth, GrowthFact, History, Listed, LongTopic,
-    Misunderstood, Outcome, Place, Remade, Repeat, SeenBatch, SeenRecord, Send, SentRecord,
-    Sequence, Span, ToldEpoch,
+    Assigned, EpochEnd, Era, Fetched, FinalLog, Forbidden, Growth, GrowthFact, History, Joined,
+    Listed, LongTopic, Misunderstood, OffsetSet, OffsetTold, Outcome, Place, ReadBy, Remade,
+    Repeat, SeenBatch, SeenRecord, Send, SentRecord, Sequence, Span, ToldEpoch,
 };
 use crate::payload::RecordId;
 
@@ -208,6 +208,86 @@ impl Story {
         self
     }
 
+    pub(super) fn joined(self, member: &str, generation: i32) -> Story {
+        self.joined_with(None, member, generation)
+    }
+
+    pub(super) fn joined_as(self, instance: &str, member: &str, generation: i32) -> Story {
+        self.joined_with(Some(instance), member, generation)
+    }
+
+    fn joined_with(mut self, instance: Option<&str>, member: &str, generation: i32) -> Story {
+        let (group, member) = ("g".to_owned(), member.to_owned());
+        let (instance, span) = (instance.map(str::to_owned), self.span());
+        self.history.joined.push(Joined { group, generation, member, instance, span });
+        self
+    }
+
+    /// The only partition of the durable topic.
+    pub(super) fn assigned(mut self, member: &str, generation: i32) -> Story {
+        let span = self.span();
+        self.history.assigned.push(Assigned {
+            group: "g".to_owned(),
+            generation,
+            member: member.to_owned(),
+            instance: None,
+            partitions: vec![partition("durable")],
+            span,
+        });
+        self
+    }
+
+    fn set_with(
+        mut self,
+        instance: Option<&str>,
+        member: &str,
+        offset: i64,
+        (outcome, is_stale): (Outcome, bool),
+    ) -> Story {
+        let span = self.span();
+        self.history.offsets_set.push(OffsetSet {
+            group: "g".to_owned(),
+            member: member.to_owned(),
+            instance: instance.map(str::to_owned),
+            partition: partition("durable"),
+            offset: Offset(offset),
+            is_stale,
+            outcome,
+            span,
+        });
+        self
+    }
+
+    pub(super) fn set(self, member: &str, offset: i64) -> Story {
+        self.set_with(None, member, offset, (acknowledged(offset), false))
+    }
+
+    pub(super) fn set_as(self, instance: &str, member: &str, offset: i64) -> Story {
+        self.set_with(Some(instance), member, offset, (acknowledged(offset), false))
+    }
+
+    pub(super) fn lost_set(self, member: &str, offset: i64) -> Story {
+        self.set_with(None, member, offset, (Outcome::Unknown, false))
+    }
+
+    pub(super) fn stale_set(self, member: &str, offset: i64) -> Story {
+        self.set_with(None, member, offset, (acknowledged(offset), true))
+    }
+
+    pub(super) fn told_offset(mut self, offset: Option<i64>) -> Story {
+        let (partition, offset, span) = (partition("durable"), offset.map(Offset), self.span());
+        let group = "g".to_owned();
+        self.history.offsets_told.push(OffsetTold { group, partition, offset, span });
+        self
+    }
+
+    pub(super) fn read_by(mut self, from: i64, end: i64) -> Story {
+        let (partition, span) = (partition("durable"), self.span());
+        let (group, from, end) = ("g".to_owned(), Offset(from), Offset(end));
+        self.history.read_by.push(ReadBy { group, partition, from, end, span });
+        self
+    }
+
     pub(super) fn growth(mut self, made_count: i32, facts: &[GrowthFact]) -> Story {
         let (name, facts) = ("growing".to_owned(), facts.to_vec());
         self.history.growths.push(Growth { name, made_count, facts, is_deleted: false });
@@ -224,6 +304,10 @@ impl Story {
         });
         self
     }
+}
+
+fn acknowledged(offset: i64) -> Outcome {
+    Outcome::Acknowledged { base_offset: Offset(offset) }
 }
 
 fn partition(topic: &str) -> TopicPartition {
