@@ -38,11 +38,17 @@ pub(crate) fn python() -> Option<&'static Path> {
     installed.as_deref()
 }
 
+/// Our programs for Kafka's own clients: where they are, and what is in them.
+const JAVA_PROGRAMS: [(&str, &str); 2] = [
+    ("java/Matrix.java", include_str!("java/Matrix.java")),
+    ("java/Tools.java", include_str!("java/Tools.java")),
+];
+
 /// A class path with Kafka's clients and tools, and our programs for them.
 pub(crate) fn java() -> Option<&'static str> {
     static CLASS_PATH: OnceLock<Option<String>> = OnceLock::new();
     let project = include_str!("java/pom.xml");
-    let programs = [include_str!("java/Matrix.java"), include_str!("java/Tools.java")].concat();
+    let programs = JAVA_PROGRAMS.map(|(_, text)| text).concat();
     let class_path = CLASS_PATH.get_or_init(|| {
         let jars = offered("java", project, |directory| {
             run("javac", Command::new("javac").arg("-version"), "", COMPILE_LIMIT)?;
@@ -59,7 +65,7 @@ pub(crate) fn java() -> Option<&'static str> {
             let mut compiler = Command::new("javac");
             compiler.args(["-Xlint:all", "-proc:none", "-cp", &jars, "-d"]);
             compiler.arg(directory);
-            compiler.args(["Matrix.java", "Tools.java"].map(|name| sources("java").join(name)));
+            compiler.args(JAVA_PROGRAMS.map(|(path, _)| sources(path)));
             run("javac", &mut compiler, "", COMPILE_LIMIT)?;
             Ok(())
         });

@@ -35,12 +35,7 @@ impl Client {
             Client::Librdkafka => python("librdkafka.py")?,
             Client::Java => java("Matrix")?,
             Client::FranzGo => Command::new(install::go()?),
-            Client::Kafkajs => {
-                let mut node = Command::new("node");
-                node.env("NODE_PATH", install::node_modules()?);
-                node.arg(install::sources("node").join("kafkajs.js"));
-                node
-            }
+            Client::Kafkajs => node("kafkajs.js")?,
             Client::KafkaPython => python("kafka_python.py")?,
             Client::Aiokafka => python("aio_kafka.py")?,
         };
@@ -56,9 +51,27 @@ impl Client {
 
 /// One of the scripts in `python/`.
 pub(crate) fn python(script: &str) -> Option<Command> {
+    python_in("python", script)
+}
+
+/// A script in a directory beside this file.
+pub(crate) fn python_in(directory: &str, script: &str) -> Option<Command> {
     let mut command = Command::new(install::python()?);
     // Without what Python would leave beside its sources.
-    command.arg("-B").arg(install::sources("python").join(script));
+    command.arg("-B").arg(install::sources(directory).join(script));
+    Some(command)
+}
+
+/// One of the programs in `node/`.
+pub(crate) fn node(program: &str) -> Option<Command> {
+    node_in("node", program)
+}
+
+/// A program for Node.js in a directory beside this file.
+pub(crate) fn node_in(directory: &str, program: &str) -> Option<Command> {
+    let mut command = Command::new("node");
+    command.env("NODE_PATH", install::node_modules()?);
+    command.arg(install::sources(directory).join(program));
     Some(command)
 }
 
