@@ -24,3 +24,4 @@ mod kcat;
 mod restarts;
 mod proxy;
 mod kills;
+mod course;
