@@ -6,6 +6,8 @@
 
 mod partitions;
 mod consumers;
+mod windows;
+mod joins;
 
 use std::process::Command;
 
