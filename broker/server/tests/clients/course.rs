@@ -8,13 +8,14 @@ mod partitions;
 mod consumers;
 mod windows;
 mod joins;
+mod patterns;
 
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::broker::{Broker, DataDir};
-use crate::scripts::{json, python_in};
+use crate::scripts::{json, node_in, python_in};
 
 const ANY_PORT: [&str; 2] = ["--listen", "127.0.0.1:0"];
 
@@ -33,4 +34,8 @@ fn result_of(name: &str, command: Option<Command>) -> Option<Value> {
 
 fn python(name: &str) -> Option<Value> {
     result_of(name, python_in("course/python", &format!("{name}.py")))
+}
+
+fn node(name: &str) -> Option<Value> {
+    result_of(name, node_in("course/node", &format!("{name}.js")))
 }
