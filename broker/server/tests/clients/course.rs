@@ -9,6 +9,7 @@ mod consumers;
 mod windows;
 mod joins;
 mod patterns;
+mod streams;
 
 use std::process::Command;
 

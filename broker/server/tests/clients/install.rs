@@ -39,9 +39,10 @@ pub(crate) fn python() -> Option<&'static Path> {
 }
 
 /// Our programs for Kafka's own clients: where they are, and what is in them.
-const JAVA_PROGRAMS: [(&str, &str); 2] = [
+const JAVA_PROGRAMS: [(&str, &str); 3] = [
     ("java/Matrix.java", include_str!("java/Matrix.java")),
     ("java/Tools.java", include_str!("java/Tools.java")),
+    ("course/java/WordsAndTotals.java", include_str!("course/java/WordsAndTotals.java")),
 ];
 
 /// A class path with Kafka's clients and tools, and our programs for them.
