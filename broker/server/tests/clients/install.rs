@@ -39,9 +39,10 @@ pub(crate) fn python() -> Option<&'static Path> {
 }
 
 /// Our programs for Kafka's own clients: where they are, and what is in them.
-const JAVA_PROGRAMS: [(&str, &str); 3] = [
+const JAVA_PROGRAMS: [(&str, &str); 4] = [
     ("java/Matrix.java", include_str!("java/Matrix.java")),
     ("java/Tools.java", include_str!("java/Tools.java")),
+    ("java/Member.java", include_str!("java/Member.java")),
     ("course/java/WordsAndTotals.java", include_str!("course/java/WordsAndTotals.java")),
 ];
 
@@ -90,7 +91,8 @@ pub(crate) fn go() -> Option<&'static Path> {
             Ok(())
         })?;
         // It is ours: that it cannot be compiled is never a reason to skip anything.
-        let pin = format!("{modules}{}", include_str!("go/main.go"));
+        let programs = [include_str!("go/main.go"), include_str!("go/member.go")].concat();
+        let pin = format!("{modules}{programs}");
         let directory = installed("go-program", &pin, |directory| {
             let mut compiler = Command::new("go");
             compiler.args(["build", "-buildvcs=false", "-o"]).arg(directory.join("clients"));

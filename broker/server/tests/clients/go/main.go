@@ -69,6 +69,9 @@ func main() {
 		result = place(bootstrap)
 	case "load":
 		result = load(bootstrap, arguments[0], must(strconv.Atoi(arguments[1])))
+	case "member":
+		member(bootstrap, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4])
+		return
 	default:
 		log.Fatal("no such command: ", os.Args[1])
 	}
