@@ -24,4 +24,5 @@ mod kcat;
 mod restarts;
 mod proxy;
 mod kills;
+mod groups;
 mod course;

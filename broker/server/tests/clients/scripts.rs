@@ -43,6 +43,22 @@ impl Client {
         Some(command)
     }
 
+    /// The client's program of a member of a group. None if the client is not on this machine.
+    pub(crate) fn member(self) -> Option<Command> {
+        match self {
+            Client::Librdkafka => python("member.py"),
+            Client::Java => java("Member"),
+            Client::FranzGo => {
+                let mut command = Command::new(install::go()?);
+                command.arg("member");
+                Some(command)
+            }
+            Client::Kafkajs => node("member.js"),
+            Client::KafkaPython => python("kafka_python_member.py"),
+            Client::Aiokafka => python("aio_member.py"),
+        }
+    }
+
     /// Runs that program and gives what it prints at last.
     pub(crate) fn matrix(self, arguments: &[&str]) -> Option<Value> {
         Some(json(&format!("{self:?} {arguments:?}"), &mut self.command(arguments)?))
