@@ -3,6 +3,7 @@
 use super::{ClassicGroup, Phase, Preparing};
 use crate::group::groups::GroupsSettings;
 use crate::group::member::Member;
+use crate::group::subscription;
 use crate::group::{GroupError, Join, JoinRefused, Moment, Reply, Ticket, Turn};
 
 impl ClassicGroup {
@@ -147,18 +148,20 @@ impl ClassicGroup {
         let mut replaced = self.clone();
         let mut member = replaced.members.remove(old_id).expect("it was found");
         let (was_joining, was_syncing) = (member.joining.take(), member.syncing.take());
-        let old_metadata = member.metadata(self.protocol.as_deref().unwrap_or_default());
+        let protocol = self.protocol.clone().unwrap_or_default();
+        let topics_before = subscription::topics_of(&member.metadata(&protocol));
         member.is_new = false;
         update(&mut member, turn, ticket, join);
         let is_leader = replaced.leader.as_deref() == Some(old_id);
         if is_leader {
             replaced.leader = Some(new_id.clone());
         }
-        let new_metadata = member.metadata(self.protocol.as_deref().unwrap_or_default());
+        let topics_after = subscription::topics_of(&member.metadata(&protocol));
         replaced.members.insert(new_id.clone(), member);
+        // What else a consumer says of itself, such as what it had before, is another process's now.
         let is_as_before = self.phase == Phase::Stable
             && replaced.select_protocol() == self.protocol
-            && new_metadata == old_metadata;
+            && topics_after == topics_before;
         if is_as_before {
             // Nobody else has to know: its assignment is what it was.
             let metadata = replaced.metadata(|_, member| member.assignment.clone());

@@ -245,7 +245,11 @@ fn a_static_member_that_comes_back_changes_nothing_for_the_others() {
     let (leader, follower) = (world.joined(dynamic), world.joined(static_one));
     let ids = [leader.member, follower.member];
     world.assign(&ids[0], 1, &ids);
-    let back = world.join(static_join("i", ""));
+    // A new process does not say what the one before had.
+    let mut join = static_join("i", "");
+    let said = [&*join.protocols[0].1, b"\0\0\0\0and more"].concat();
+    join.protocols[0].1 = Bytes::from(said);
+    let back = world.join(join);
     let joined = world.joined(back);
     assert_ne!(joined.member, ids[1]);
     assert_eq!((joined.generation, world.state()), (1, "Stable"));
