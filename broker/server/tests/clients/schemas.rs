@@ -15,7 +15,16 @@ use crate::scripts::{PROGRAM_LIMIT, python};
 mod shown;
 
 /// What kafka-python does not have: API, version and kind.
-const MISSING: [(ApiKey, i16, &str); 0] = [];
+const MISSING: [(ApiKey, i16, &str); 8] = [
+    (ApiKey::ConsumerGroupHeartbeat, 0, "request"),
+    (ApiKey::ConsumerGroupHeartbeat, 0, "response"),
+    (ApiKey::ConsumerGroupHeartbeat, 1, "request"),
+    (ApiKey::ConsumerGroupHeartbeat, 1, "response"),
+    (ApiKey::ConsumerGroupDescribe, 0, "request"),
+    (ApiKey::ConsumerGroupDescribe, 0, "response"),
+    (ApiKey::ConsumerGroupDescribe, 1, "request"),
+    (ApiKey::ConsumerGroupDescribe, 1, "response"),
+];
 /// Of each kind and version.
 const STYLES: [&str; 3] = ["nothing", "each", "extremes"];
 const CORRELATION_ID: i32 = 77;

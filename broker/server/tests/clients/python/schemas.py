@@ -49,7 +49,10 @@ class Maker:
         return data_class(version=self.version, **made)
 
     def name_of(self, field, path):
-        if field.name != BITS_NAME:
+        if field.name == "match":
+            # A word of Rust's.
+            return "_match"
+        if field.name != BITS_NAME or "groups" in path:
             return field.name
         return f"topic_{BITS_NAME}" if "topics" in path else f"cluster_{BITS_NAME}"
 
@@ -93,6 +96,11 @@ class Maker:
             return self.made + 1 if bits == 8 else self.made + 1000
         return -(1 << bits - 1) if self.made % 2 else (1 << bits - 1) - 1
 
+    def float64_of(self, _):
+        if self.style == "nothing":
+            return 0.0
+        return self.made + 0.5 if self.style == "each" else -4503599627370495.5
+
     def bool_of(self, _):
         return self.style != "nothing" and (self.style == "extremes" or self.made % 2 == 1)
 
@@ -120,6 +128,9 @@ class Maker:
             return str(value).lower()
         if kind == "string":
             return f'"{value}"'
+        if kind == "bytes":
+            # All of them are zeros.
+            return 'b"' + "\\0" * len(value) + '"'
         if kind == "bitfield":
             return str(-(1 << 31) if value is None else sum(1 << bit for bit in value))
         return str(value)
