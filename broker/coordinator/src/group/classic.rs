@@ -32,8 +32,8 @@ use super::member::Member;
 use super::record::{ClassicMember, ClassicMetadata, GroupRecord};
 use super::subscription::{self, CONSUMER};
 use super::{
-    DescribedMember, Description, GroupError, JoinRefused, Joined, JoinedMember, Moment, Reply,
-    Turn,
+    DescribedMember, Description, GroupError, JoinRefused, Joined, JoinedMember, MemberOf, Moment,
+    Reply, Turn,
 };
 
 /// Members choose how long a rebalance may take, and may say 0.
@@ -272,6 +272,12 @@ impl ClassicGroup {
         }
     }
 
+    /// Whether it is a member of this generation.
+    fn check(&self, by: &MemberOf) -> Result<(), GroupError> {
+        self.check_member(&by.member, by.instance.as_deref())?;
+        self.check_generation(by.generation)
+    }
+
     fn check_generation(&self, theirs: i32) -> Result<(), GroupError> {
         let ours = self.generation;
         match theirs == ours {
@@ -287,16 +293,9 @@ impl ClassicGroup {
     }
 
     /// A sign of life of a member of this generation.
-    pub(super) fn heartbeat(
-        &mut self,
-        now: Moment,
-        member: &str,
-        instance: Option<&str>,
-        generation: i32,
-    ) -> Result<(), GroupError> {
-        self.check_member(member, instance)?;
-        self.check_generation(generation)?;
-        self.extend(now, member);
+    pub(super) fn heartbeat(&mut self, now: Moment, by: &MemberOf) -> Result<(), GroupError> {
+        self.check(by)?;
+        self.extend(now, &by.member);
         match self.phase {
             Phase::Empty => unreachable!("it has a member"),
             Phase::Preparing(_) => Err(GroupError::RebalanceInProgress),
@@ -305,22 +304,16 @@ impl ClassicGroup {
     }
 
     /// Whether offsets may be committed by whom it is.
-    pub(super) fn check_commit(
-        &mut self,
-        now: Moment,
-        member: &str,
-        instance: Option<&str>,
-        generation: i32,
-    ) -> Result<(), GroupError> {
-        if generation < 0 && self.is_empty() {
+    pub(super) fn check_commit(&mut self, now: Moment, by: &MemberOf) -> Result<(), GroupError> {
+        let MemberOf { member, instance, generation, .. } = by;
+        if *generation < 0 && self.is_empty() {
             // Not a member's: of a tool, or a consumer that assigns itself.
             return Ok(());
         }
-        if generation < 0 && member.is_empty() && instance.is_none() {
+        if *generation < 0 && member.is_empty() && instance.is_none() {
             return Err(GroupError::UnknownMember { member: String::new() });
         }
-        self.check_member(member, instance)?;
-        self.check_generation(generation)?;
+        self.check(by)?;
         match self.phase {
             Phase::Empty => unreachable!("it has a member"),
             Phase::Completing { .. } => Err(GroupError::RebalanceInProgress),

@@ -373,9 +373,7 @@ impl Groups {
 
     /// A sign of life.
     pub fn heartbeat(&mut self, now: Moment, member: &MemberOf) -> Result<(), GroupError> {
-        let group = self.group_of_member(member)?;
-        let MemberOf { member, instance, generation, .. } = member;
-        group.heartbeat(now, member, instance.as_deref(), *generation)
+        self.group_of_member(member)?.heartbeat(now, member)
     }
 
     /// Members go: what has become of each, in order.
@@ -418,11 +416,10 @@ impl Groups {
         turn: &mut Turn<'_>,
         commit: Commit,
     ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        let Commit { member: MemberOf { group, member, instance, generation }, .. } = &commit;
+        let MemberOf { group, member, generation, .. } = &commit.member;
         match self.groups.get_mut(group) {
             Some(Entry { group: Group::Classic(group), .. }) => {
-                let instance = instance.as_deref();
-                group.check_commit(turn.now, member, instance, *generation)?;
+                group.check_commit(turn.now, &commit.member)?;
             }
             Some(Entry { group: Group::Consumer(group), .. }) => {
                 group.check_commit(member, *generation)?;

@@ -20,8 +20,7 @@ impl ClassicGroup {
         sync: Sync,
     ) -> Result<(), GroupError> {
         let id = &sync.member.member;
-        self.check_member(id, sync.member.instance.as_deref())?;
-        self.check_generation(sync.member.generation)?;
+        self.check(&sync.member)?;
         let differs =
             |theirs: &Option<String>, ours: &Option<String>| theirs.is_some() && theirs != ours;
         if differs(&sync.protocol_type, &self.protocol_type)
