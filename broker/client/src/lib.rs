@@ -7,7 +7,8 @@
 //!     │
 //!   runtime::TcpStream
 //! ```
-//! Beside them, `compression` for whoever makes batches or reads them.
+//! Beside them, `compression` for whoever makes batches or reads them, and `consumer_protocol` for
+//! what members of a group tell each other.
 //!
 //! Guarantees: requests of one connection reach the broker in the order in which they were started;
 //! nothing is sent twice unless sending it twice does no harm; every wait has a deadline; when a
@@ -21,17 +22,21 @@
 mod address;
 mod error;
 mod connection;
+pub mod consumer_protocol;
 mod cluster;
+mod assignor;
 pub mod compression;
 
 #[cfg(test)]
 mod testing;
 
 pub use address::{Host, HostError, Resolve, resolve_literal};
+pub use assignor::{Assignor, Subscriber};
 pub use cluster::{
     Cluster, ClusterOptions, ConfigChange, ConfigEntry, ConfigSource, DeleteBefore, Fetch, Fetched,
     Leader, LogDir, LogDirReplica, NewTopic, NewTopicShape, OffsetAt, PartitionDescription,
     Produced, Producer, Topic, TopicDescription,
 };
 pub use connection::{Answer, Answered, Connection, ConnectionOptions, Written};
+pub use consumer_protocol::Partitions;
 pub use error::{CallError, ClusterError, ConnectError, ConnectionEnd, in_full};
