@@ -3,13 +3,16 @@
 //! Guarantees: what it knows is refreshed when a broker says that it is wrong; what may be retried
 //! is retried until a deadline, with growing pauses; a produce request is sent again only if it was
 //! certainly not appended.
-//! Does not know: batching, groups. Lives on: one core.
+//! Does not know: batching, membership of groups. Lives on: one core.
 
 mod topics;
 mod descriptions;
 mod configs;
 mod records;
 mod logs;
+mod coordinators;
+mod groups;
+mod group_offsets;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -17,7 +20,7 @@ use std::time::Duration;
 
 use model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 use runtime::{now, sleep};
-use wire::metadata::MetadataRequestTopic;
+use wire::metadata::{MetadataRequestTopic, MetadataResponseBroker};
 use wire::{ApiKey, ErrorCode, MetadataRequest, MetadataResponse, RequestMessage, Text};
 
 use crate::address::{Host, Resolve};
@@ -25,7 +28,11 @@ use crate::connection::{Connection, ConnectionOptions};
 use crate::error::{CallError, ClusterError, ConnectError, ms};
 
 pub use configs::{ConfigChange, ConfigEntry, ConfigSource};
-pub use descriptions::{PartitionDescription, TopicDescription};
+pub use descriptions::{
+    BrokerDescription, ClusterDescription, PartitionDescription, TopicDescription,
+};
+pub use group_offsets::{Committed, GroupOffsets};
+pub use groups::{GroupDescription, GroupFilter, GroupMember, ListedGroup};
 pub use logs::{DeleteBefore, LogDir, LogDirReplica};
 pub use records::{Fetch, Fetched, OffsetAt, Produced, Producer};
 pub use topics::{NewTopic, NewTopicShape};
@@ -64,6 +71,8 @@ struct Known {
     controller: Option<BrokerId>,
     brokers: BTreeMap<BrokerId, Host>,
     topics: BTreeMap<String, Topic>,
+    /// Of groups.
+    coordinators: BTreeMap<String, BrokerId>,
     /// One for each broker that has been talked to.
     connections: BTreeMap<BrokerId, Connection>,
 }
@@ -162,6 +171,19 @@ fn is_harmless(api_key: ApiKey) -> bool {
             | ApiKey::ListOffsets
             | ApiKey::Metadata
             | ApiKey::ApiVersions
+            // The same offsets once more.
+            | ApiKey::OffsetCommit
+            | ApiKey::OffsetDelete
+            | ApiKey::OffsetFetch
+            | ApiKey::FindCoordinator
+            // A member that joins again under its id takes its own place.
+            | ApiKey::JoinGroup
+            | ApiKey::SyncGroup
+            | ApiKey::Heartbeat
+            | ApiKey::LeaveGroup
+            | ApiKey::DescribeGroups
+            | ApiKey::ListGroups
+            | ApiKey::ConsumerGroupDescribe
             | ApiKey::InitProducerId
             | ApiKey::OffsetForLeaderEpoch
             | ApiKey::DescribeConfigs
@@ -365,9 +387,7 @@ impl Known {
     fn learn(&mut self, response: &MetadataResponse) {
         self.brokers.clear();
         for broker in &response.brokers {
-            let port = u16::try_from(broker.port).unwrap_or(0);
-            let host = Host { name: broker.host.as_str().to_owned(), port };
-            self.brokers.insert(broker.node_id, host);
+            self.brokers.insert(broker.node_id, host_of(broker));
         }
         self.connections.retain(|broker, _| self.brokers.contains_key(broker));
         self.controller =
@@ -394,6 +414,11 @@ impl Known {
             self.topics.insert(name, Topic { id: topic.topic_id, partitions });
         }
     }
+}
+
+fn host_of(broker: &MetadataResponseBroker) -> Host {
+    let port = u16::try_from(broker.port).unwrap_or(0);
+    Host { name: broker.host.as_str().to_owned(), port }
 }
 
 /// The answer leaves out what was asked for: a broker's bug.

@@ -89,6 +89,12 @@ pub enum ClusterError {
     Refused { api_key: ApiKey, what: String, code: ErrorCode, message: Option<String> },
     #[error("topic {topic} has no partition {partition}: it has {partitions_count}")]
     NoSuchPartition { topic: String, partition: PartitionIndex, partitions_count: usize },
+    /// Nothing was sent.
+    #[error(
+        "the broker is too old for {what}: it speaks {api_key} up to version {version}, and \
+         {needed_version} is needed"
+    )]
+    TooOld { api_key: ApiKey, what: &'static str, version: i16, needed_version: i16 },
     /// Of errors that may pass, the last.
     #[error("{what} did not succeed within {waited_ms} ms, the last answer was {code}")]
     TimedOut { what: String, waited_ms: u128, code: ErrorCode },

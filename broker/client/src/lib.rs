@@ -14,7 +14,7 @@
 //! nothing is sent twice unless sending it twice does no harm; every wait has a deadline; when a
 //! connection dies, everybody who waits on it hears why. It speaks to any broker that speaks
 //! Kafka's protocol.
-//! Does not know: consumer groups, batching, security. Lives on: one core, like
+//! Does not know: membership of groups, batching, security. Lives on: one core, like
 //! everything that it hands out.
 
 #![forbid(unsafe_code)]
@@ -33,9 +33,10 @@ mod testing;
 pub use address::{Host, HostError, Resolve, resolve_literal};
 pub use assignor::{Assignor, Subscriber};
 pub use cluster::{
-    Cluster, ClusterOptions, ConfigChange, ConfigEntry, ConfigSource, DeleteBefore, Fetch, Fetched,
-    Leader, LogDir, LogDirReplica, NewTopic, NewTopicShape, OffsetAt, PartitionDescription,
-    Produced, Producer, Topic, TopicDescription,
+    BrokerDescription, Cluster, ClusterDescription, ClusterOptions, Committed, ConfigChange,
+    ConfigEntry, ConfigSource, DeleteBefore, Fetch, Fetched, GroupDescription, GroupFilter,
+    GroupMember, GroupOffsets, Leader, ListedGroup, LogDir, LogDirReplica, NewTopic, NewTopicShape,
+    OffsetAt, PartitionDescription, Produced, Producer, Topic, TopicDescription,
 };
 pub use connection::{Answer, Answered, Connection, ConnectionOptions, Written};
 pub use consumer_protocol::Partitions;

@@ -1,16 +1,26 @@
 //! A broker that plays a script: what it answers, and when, is up to the test.
 
 use core::net::{Ipv4Addr, SocketAddr};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::future::Future;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use model::BrokerId;
 use runtime::{TcpListener, TcpStream, spawn};
 use wire::api_versions::ApiVersion;
+use wire::find_coordinator::Coordinator;
+use wire::metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use wire::{
-    ApiKey, ApiVersionsResponse, ErrorCode, Piece, Request, RequestHeader, Response, Versions,
+    ApiKey, ApiVersionsResponse, ErrorCode, FindCoordinatorRequest, FindCoordinatorResponse,
+    MetadataRequest, MetadataResponse, Piece, Request, RequestHeader, Response, Text, Versions,
     decode_request, frame_size_bytes,
 };
+
+use crate::address::resolve_literal;
+use crate::cluster::{Cluster, ClusterOptions};
+use crate::connection::ConnectionOptions;
 
 /// What the broker does about a request.
 pub(crate) enum Act {
@@ -102,5 +112,125 @@ async fn serve(stream: TcpStream, script: Script) {
                 }
             }
         }
+    }
+}
+
+pub(crate) const TOPIC: &str = "orders";
+pub(crate) const GROUP: &str = "billing";
+
+pub(crate) fn run(test: impl Future<Output = ()> + 'static) {
+    runtime::block_on(test).unwrap();
+}
+
+pub(crate) async fn cluster(address: SocketAddr) -> Cluster {
+    let options = ClusterOptions {
+        connection: ConnectionOptions::new(Text::from_static("test")),
+        resolve: resolve_literal,
+        retry_for: Duration::from_secs(5),
+    };
+    Cluster::connect(vec![address.to_string().parse().unwrap()], options).await.unwrap()
+}
+
+/// Metadata of a topic with one partition, led by the broker whose index in `brokers` is `leader`.
+pub(crate) fn metadata(header: RequestHeader, brokers: &[SocketAddr], leader: usize) -> Vec<Act> {
+    let nodes = (0..).zip(brokers).map(|(node, address)| MetadataResponseBroker {
+        node_id: BrokerId(node),
+        host: Text::from(address.ip().to_string()),
+        port: i32::from(address.port()),
+        rack: None,
+    });
+    let response = MetadataResponse {
+        brokers: nodes.collect(),
+        controller_id: BrokerId(0),
+        topics: vec![MetadataResponseTopic {
+            name: Some(Text::from_static(TOPIC)),
+            partitions: vec![MetadataResponsePartition {
+                leader_id: BrokerId(i32::try_from(leader).unwrap()),
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    vec![Act::Answer(header, response.into())]
+}
+
+/// A cluster of one broker that plays a script; who it is it says itself when it is asked for no
+/// topic.
+pub(crate) async fn cluster_of_one(
+    script: impl FnMut(RequestHeader, Request, &[SocketAddr]) -> Vec<Act> + 'static,
+) -> Cluster {
+    cluster_up_to(&[], script).await
+}
+
+/// As [`cluster_of_one`], of a broker that speaks these APIs only up to these versions, and not at
+/// all up to -1.
+pub(crate) async fn cluster_up_to(
+    limits: &'static [(ApiKey, i16)],
+    mut script: impl FnMut(RequestHeader, Request, &[SocketAddr]) -> Vec<Act> + 'static,
+) -> Cluster {
+    let own: Rc<RefCell<Vec<SocketAddr>>> = Rc::default();
+    let brokers = own.clone();
+    let address = broker(move |header, request| match request {
+        Request::ApiVersions(_) => answer(header, versions(&limited(limits))),
+        Request::Metadata(MetadataRequest { topics: Some(topics), .. }) if topics.is_empty() => {
+            metadata(header, &brokers.borrow(), 0)
+        }
+        request => script(header, request, &brokers.borrow()),
+    })
+    .await;
+    own.borrow_mut().push(address);
+    cluster(address).await
+}
+
+fn limited(limits: &[(ApiKey, i16)]) -> Vec<(ApiKey, Versions)> {
+    let served = ApiKey::ALL.iter().filter_map(|&api_key| {
+        let ours = api_key.versions();
+        let limit = limits.iter().find(|(limited, _)| *limited == api_key);
+        let max = limit.map_or(ours.max, |(_, max)| *max);
+        (ours.min <= max).then(|| (api_key, Versions::new(ours.min, max)))
+    });
+    served.collect()
+}
+
+/// Says that the broker of this number and place looks after the group.
+pub(crate) fn coordinator(
+    header: RequestHeader,
+    request: &FindCoordinatorRequest,
+    node_id: i32,
+    address: SocketAddr,
+) -> Vec<Act> {
+    let (host, port) = (Text::from(address.ip().to_string()), i32::from(address.port()));
+    let node_id = BrokerId(node_id);
+    let mut response = FindCoordinatorResponse::default();
+    if header.api_version < 4 {
+        assert_eq!((request.key.as_str(), request.key_type), (GROUP, 0));
+        (response.node_id, response.host, response.port) = (node_id, host, port);
+    } else {
+        assert_eq!((&request.coordinator_keys[..], request.key_type), (&[GROUP.into()][..], 0));
+        let key = Text::from_static(GROUP);
+        response.coordinators =
+            vec![Coordinator { key, node_id, host, port, ..Default::default() }];
+    }
+    answer(header, response)
+}
+
+pub(crate) fn answer(header: RequestHeader, response: impl Into<Response>) -> Vec<Act> {
+    vec![Act::Answer(header, response.into())]
+}
+
+/// Counts how often it is called.
+pub(crate) fn counter() -> (Rc<Cell<usize>>, impl Fn()) {
+    let count = Rc::new(Cell::new(0));
+    let own = count.clone();
+    (count, move || own.set(own.get() + 1))
+}
+
+pub(crate) fn node(address: SocketAddr) -> MetadataResponseBroker {
+    MetadataResponseBroker {
+        node_id: BrokerId(0),
+        host: Text::from(address.ip().to_string()),
+        port: i32::from(address.port()),
+        rack: None,
     }
 }

@@ -1,4 +1,4 @@
-//! Topics as they are at the moment: listed, and described down to their replicas.
+//! The cluster and its topics as they are at the moment: listed, and described down to replicas.
 //!
 //! Guarantees: a topic that is not there is told at once. Unlike [`Cluster::topic`] nothing here
 //! waits for leaders: whoever describes wants to see that there is none.
@@ -7,8 +7,28 @@ use model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 use wire::metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use wire::{ApiKey, MetadataRequest};
 
-use super::{Attempt, Cluster, incomplete};
+use super::{Attempt, Cluster, host_of, incomplete};
+use crate::address::Host;
 use crate::error::ClusterError;
+
+/// A cluster as one of its brokers describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterDescription {
+    /// None if the broker does not tell.
+    pub id: Option<String>,
+    /// The broker that changes topics, or passes that on; none if the broker does not tell.
+    pub controller: Option<BrokerId>,
+    /// In the order of their numbers.
+    pub brokers: Vec<BrokerDescription>,
+}
+
+/// A broker as the cluster describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerDescription {
+    pub id: BrokerId,
+    pub host: Host,
+    pub rack: Option<String>,
+}
 
 /// A topic as the cluster describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +55,26 @@ pub struct PartitionDescription {
 }
 
 impl Cluster {
+    /// The cluster as it is at the moment. Metadata has all of it, in every version of Kafka.
+    pub async fn describe_cluster(&self) -> Result<ClusterDescription, ClusterError> {
+        self.retry(ApiKey::Metadata, "the cluster", async || {
+            let response = self.refresh(Some(&[])).await?;
+            let described = response.brokers.iter().map(|broker| BrokerDescription {
+                id: broker.node_id,
+                host: host_of(broker),
+                rack: broker.rack.as_ref().map(|rack| rack.as_str().to_owned()),
+            });
+            let mut brokers: Vec<BrokerDescription> = described.collect();
+            brokers.sort_by_key(|broker| broker.id);
+            Ok(ClusterDescription {
+                id: response.cluster_id.map(|id| id.as_str().to_owned()),
+                controller: self.known.borrow().controller,
+                brokers,
+            })
+        })
+        .await
+    }
+
     /// All topics that the cluster shows, in the order of their names.
     pub async fn list_topics(&self) -> Result<Vec<TopicDescription>, ClusterError> {
         self.retry(ApiKey::Metadata, "all topics", async || {

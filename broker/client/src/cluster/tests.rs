@@ -1,64 +1,24 @@
 //! Tests of the cluster, against brokers that play a script.
 
 mod admin;
+mod groups;
 
 use core::net::SocketAddr;
 use std::cell::Cell;
-use std::future::Future;
 use std::rc::Rc;
 
 use bytes::Bytes;
 use model::Offset;
 use wire::create_topics::CreatableTopicResult;
 use wire::fetch::{FetchableTopicResponse, PartitionData};
-use wire::metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use wire::produce::{PartitionProduceResponse, TopicProduceResponse};
 use wire::{CreateTopicsResponse, FetchResponse, ProduceResponse, Records, Request, RequestHeader};
 
 use super::*;
-use crate::address::resolve_literal;
-use crate::testing::{Act, modern_broker};
+use crate::testing::{Act, TOPIC, cluster, metadata, modern_broker, run};
 
-const TOPIC: &str = "orders";
 const FETCH: Fetch =
     Fetch { wait_max: Duration::from_millis(10), size_bytes_min: 1, size_bytes_max: 1 << 20 };
-
-fn run(test: impl Future<Output = ()> + 'static) {
-    runtime::block_on(test).unwrap();
-}
-
-async fn cluster(address: SocketAddr) -> Cluster {
-    let options = ClusterOptions {
-        connection: ConnectionOptions::new(Text::from_static("test")),
-        resolve: resolve_literal,
-        retry_for: Duration::from_secs(5),
-    };
-    Cluster::connect(vec![address.to_string().parse().unwrap()], options).await.unwrap()
-}
-
-/// Metadata of a topic with one partition, led by the broker whose index in `brokers` is `leader`.
-fn metadata(header: RequestHeader, brokers: &[SocketAddr], leader: usize) -> Vec<Act> {
-    let nodes = (0..).zip(brokers).map(|(node, address)| MetadataResponseBroker {
-        node_id: BrokerId(node),
-        host: Text::from(address.ip().to_string()),
-        port: i32::from(address.port()),
-        rack: None,
-    });
-    let response = MetadataResponse {
-        brokers: nodes.collect(),
-        controller_id: BrokerId(0),
-        topics: vec![MetadataResponseTopic {
-            name: Some(Text::from_static(TOPIC)),
-            partitions: vec![MetadataResponsePartition {
-                leader_id: BrokerId(i32::try_from(leader).unwrap()),
-                ..Default::default()
-            }],
-            ..Default::default()
-        }],
-        ..Default::default()
-    };
-    vec![Act::Answer(header, response.into())]
-}
 
 fn fetched(header: RequestHeader, error_code: ErrorCode, records: &'static [u8]) -> Vec<Act> {
     let response = FetchResponse {

@@ -9,51 +9,14 @@ use wire::describe_log_dirs::{
 };
 use wire::incremental_alter_configs::IncrementalAlterConfigsResourceResponse;
 use wire::list_offsets::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
+use wire::metadata::{MetadataResponsePartition, MetadataResponseTopic};
 use wire::{
     CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeConfigsResponse,
-    DescribeLogDirsResponse, IncrementalAlterConfigsResponse, ListOffsetsResponse, Response,
+    DescribeLogDirsResponse, IncrementalAlterConfigsResponse, ListOffsetsResponse,
 };
 
 use super::*;
-use crate::testing::{broker, versions};
-
-/// A cluster of one broker that plays a script; who it is it says itself when it is asked for no
-/// topic.
-async fn cluster_of_one(
-    mut script: impl FnMut(RequestHeader, Request, &[SocketAddr]) -> Vec<Act> + 'static,
-) -> Cluster {
-    let own: Rc<RefCell<Vec<SocketAddr>>> = Rc::default();
-    let brokers = own.clone();
-    let address = modern_broker(move |header, request| match request {
-        Request::Metadata(MetadataRequest { topics: Some(topics), .. }) if topics.is_empty() => {
-            metadata(header, &brokers.borrow(), 0)
-        }
-        request => script(header, request, &brokers.borrow()),
-    })
-    .await;
-    own.borrow_mut().push(address);
-    cluster(address).await
-}
-
-fn answer(header: RequestHeader, response: impl Into<Response>) -> Vec<Act> {
-    vec![Act::Answer(header, response.into())]
-}
-
-/// Counts how often it is called.
-fn counter() -> (Rc<Cell<usize>>, impl Fn()) {
-    let count = Rc::new(Cell::new(0));
-    let own = count.clone();
-    (count, move || own.set(own.get() + 1))
-}
-
-fn node(address: SocketAddr) -> MetadataResponseBroker {
-    MetadataResponseBroker {
-        node_id: BrokerId(0),
-        host: Text::from(address.ip().to_string()),
-        port: i32::from(address.port()),
-        rack: None,
-    }
-}
+use crate::testing::{answer, broker, cluster_of_one, counter, node, versions};
 
 #[test]
 fn topics_are_listed_in_the_order_of_their_names() {
