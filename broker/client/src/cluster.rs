@@ -31,6 +31,7 @@ pub use configs::{ConfigChange, ConfigEntry, ConfigSource};
 pub use descriptions::{
     BrokerDescription, ClusterDescription, PartitionDescription, TopicDescription,
 };
+pub(crate) use group_offsets::commit_of;
 pub use group_offsets::{Committed, GroupOffsets};
 pub use groups::{GroupDescription, GroupFilter, GroupMember, ListedGroup};
 pub use logs::{DeleteBefore, LogDir, LogDirReplica};

@@ -10,6 +10,7 @@ use model::{BrokerId, PartitionIndex};
 use wire::{ApiKey, DecodeError, EncodeError, ErrorCode, Versions};
 
 use crate::address::Host;
+use crate::consumer_protocol::ProtocolError;
 
 /// Why a connection has ended. Everybody who waited on it is told the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +96,14 @@ pub enum ClusterError {
          {needed_version} is needed"
     )]
     TooOld { api_key: ApiKey, what: &'static str, version: i16, needed_version: i16 },
+    /// By a member that has come later under the same name, for good.
+    #[error(
+        "another member of group {group} has taken the place of instance {instance}: give each \
+         member an instance of its own"
+    )]
+    Fenced { group: String, instance: String },
+    #[error("{what} cannot be read")]
+    Unreadable { what: String, source: ProtocolError },
     /// Of errors that may pass, the last.
     #[error("{what} did not succeed within {waited_ms} ms, the last answer was {code}")]
     TimedOut { what: String, waited_ms: u128, code: ErrorCode },

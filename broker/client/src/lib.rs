@@ -1,6 +1,9 @@
-//! A lean Kafka client on the runtime: connections that pipeline, and a cluster that knows leaders.
+//! A lean Kafka client on the runtime: connections that pipeline, a cluster that knows leaders, and
+//! members of groups.
 //!
 //! ```text
+//!   Member         one of those who divide a group's partitions among themselves
+//!     │
 //!   Cluster        who leads what; refreshes when told that it is wrong; retries what may be retried
 //!     │ one for every broker it talks to, or as many as the caller opens
 //!   Connection     typed requests out, answers back in the same order, at versions both sides speak
@@ -14,7 +17,7 @@
 //! nothing is sent twice unless sending it twice does no harm; every wait has a deadline; when a
 //! connection dies, everybody who waits on it hears why. It speaks to any broker that speaks
 //! Kafka's protocol.
-//! Does not know: membership of groups, batching, security. Lives on: one core, like
+//! Does not know: batching, security. Lives on: one core, like
 //! everything that it hands out.
 
 #![forbid(unsafe_code)]
@@ -25,6 +28,7 @@ mod connection;
 pub mod consumer_protocol;
 mod cluster;
 mod assignor;
+mod member;
 pub mod compression;
 
 #[cfg(test)]
@@ -41,3 +45,4 @@ pub use cluster::{
 pub use connection::{Answer, Answered, Connection, ConnectionOptions, Written};
 pub use consumer_protocol::Partitions;
 pub use error::{CallError, ClusterError, ConnectError, ConnectionEnd, in_full};
+pub use member::{Member, MemberOptions, Standing};

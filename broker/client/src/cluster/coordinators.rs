@@ -4,7 +4,7 @@
 //! cannot be reached; the next attempt looks it up again.
 
 use model::BrokerId;
-use wire::{ApiKey, ErrorCode, FindCoordinatorRequest, Text};
+use wire::{ApiKey, ErrorCode, FindCoordinatorRequest, RequestMessage, Text};
 
 use super::{Attempt, Cluster, incomplete};
 use crate::address::Host;
@@ -56,6 +56,24 @@ impl Cluster {
     ) -> Result<T, ClusterError> {
         let connect = async |broker| self.connection(broker).await;
         self.on_coordinator_by(api_key, group, connect, attempt).await
+    }
+
+    /// Asks the coordinator of a group, again for as long as the answer has a code that passes.
+    pub(crate) async fn ask_coordinator<R: RequestMessage>(
+        &self,
+        group: &str,
+        connect: impl AsyncFn(BrokerId) -> Result<Connection, ClusterError>,
+        ask: impl AsyncFn(Connection) -> Result<R::Response, ClusterError>,
+        passing: impl Fn(&R::Response) -> Option<ErrorCode>,
+    ) -> Result<R::Response, ClusterError> {
+        self.on_coordinator_by(R::API, group, connect, async |connection| {
+            let response = ask(connection).await?;
+            match passing(&response) {
+                Some(code) => Err(Attempt::Answered { code, message: None }),
+                None => Ok(response),
+            }
+        })
+        .await
     }
 
     async fn on_coordinator_by<T>(

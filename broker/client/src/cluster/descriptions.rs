@@ -3,6 +3,8 @@
 //! Guarantees: a topic that is not there is told at once. Unlike [`Cluster::topic`] nothing here
 //! waits for leaders: whoever describes wants to see that there is none.
 
+use std::collections::BTreeMap;
+
 use model::{BrokerId, LeaderEpoch, PartitionIndex, TopicId};
 use wire::metadata::{MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic};
 use wire::{ApiKey, MetadataRequest};
@@ -71,6 +73,25 @@ impl Cluster {
                 controller: self.known.borrow().controller,
                 brokers,
             })
+        })
+        .await
+    }
+
+    /// How many partitions topics have; those that are not there are not in the answer.
+    pub(crate) async fn partitions_counts(
+        &self,
+        topics: &[&str],
+    ) -> Result<BTreeMap<String, usize>, ClusterError> {
+        if topics.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.retry(ApiKey::Metadata, "topics of a group", async || {
+            let response = self.refresh(Some(topics)).await?;
+            let counted = response.topics.iter().filter_map(|topic| {
+                let name = topic.name.as_ref()?.as_str().to_owned();
+                Some((name, topic.partitions.len())).filter(|(_, count)| 0 < *count)
+            });
+            Ok(counted.collect())
         })
         .await
     }

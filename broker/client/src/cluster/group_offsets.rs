@@ -115,7 +115,7 @@ impl Cluster {
 }
 
 /// Offsets as OffsetCommit has them.
-fn commit_of(offsets: &GroupOffsets) -> Vec<OffsetCommitRequestTopic> {
+pub(crate) fn commit_of(offsets: &GroupOffsets) -> Vec<OffsetCommitRequestTopic> {
     let partition = |(&partition_index, committed): (&PartitionIndex, &Committed)| {
         OffsetCommitRequestPartition {
             partition_index,
