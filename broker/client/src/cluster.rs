@@ -35,7 +35,7 @@ pub(crate) use group_offsets::commit_of;
 pub use group_offsets::{Committed, GroupOffsets};
 pub use groups::{GroupDescription, GroupFilter, GroupMember, ListedGroup};
 pub use logs::{DeleteBefore, LogDir, LogDirReplica};
-pub use records::{Fetch, Fetched, OffsetAt, Produced, Producer};
+pub use records::{Fetch, FetchFrom, Fetched, OffsetAt, Produced, Producer};
 pub use topics::{NewTopic, NewTopicShape};
 
 const RETRY_PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -366,13 +366,7 @@ impl Cluster {
     ) -> Result<T, ClusterError> {
         self.retry(api_key, topic, async || {
             let known = self.topic(topic).await?;
-            let index = usize::try_from(partition.0).ok();
-            let leader = index.and_then(|index| known.partitions.get(index));
-            let leader = *leader.ok_or_else(|| ClusterError::NoSuchPartition {
-                topic: topic.to_owned(),
-                partition,
-                partitions_count: known.partitions.len(),
-            })?;
+            let leader = leader_of(&known, topic, partition)?;
             let broker = leader.broker.expect("`topic` waits until every partition is led");
             let done = attempt(self.connection(broker).await?, &known, leader).await;
             if done.is_err() {
@@ -415,6 +409,20 @@ impl Known {
             self.topics.insert(name, Topic { id: topic.topic_id, partitions });
         }
     }
+}
+
+fn leader_of(
+    known: &Topic,
+    topic: &str,
+    partition: PartitionIndex,
+) -> Result<Leader, ClusterError> {
+    let index = usize::try_from(partition.0).ok();
+    let leader = index.and_then(|index| known.partitions.get(index));
+    leader.copied().ok_or_else(|| ClusterError::NoSuchPartition {
+        topic: topic.to_owned(),
+        partition,
+        partitions_count: known.partitions.len(),
+    })
 }
 
 fn host_of(broker: &MetadataResponseBroker) -> Host {

@@ -29,6 +29,7 @@ pub mod consumer_protocol;
 mod cluster;
 mod assignor;
 mod member;
+pub mod partitioner;
 pub mod compression;
 
 #[cfg(test)]
@@ -38,9 +39,9 @@ pub use address::{Host, HostError, Resolve, resolve_literal};
 pub use assignor::{Assignor, Subscriber};
 pub use cluster::{
     BrokerDescription, Cluster, ClusterDescription, ClusterOptions, Committed, ConfigChange,
-    ConfigEntry, ConfigSource, DeleteBefore, Fetch, Fetched, GroupDescription, GroupFilter,
-    GroupMember, GroupOffsets, Leader, ListedGroup, LogDir, LogDirReplica, NewTopic, NewTopicShape,
-    OffsetAt, PartitionDescription, Produced, Producer, Topic, TopicDescription,
+    ConfigEntry, ConfigSource, DeleteBefore, Fetch, FetchFrom, Fetched, GroupDescription,
+    GroupFilter, GroupMember, GroupOffsets, Leader, ListedGroup, LogDir, LogDirReplica, NewTopic,
+    NewTopicShape, OffsetAt, PartitionDescription, Produced, Producer, Topic, TopicDescription,
 };
 pub use connection::{Answer, Answered, Connection, ConnectionOptions, Written};
 pub use consumer_protocol::Partitions;

@@ -11,11 +11,14 @@ use bytes::Bytes;
 use model::Offset;
 use wire::create_topics::CreatableTopicResult;
 use wire::fetch::{FetchableTopicResponse, PartitionData};
+use wire::metadata::{MetadataResponsePartition, MetadataResponseTopic};
 use wire::produce::{PartitionProduceResponse, TopicProduceResponse};
 use wire::{CreateTopicsResponse, FetchResponse, ProduceResponse, Records, Request, RequestHeader};
 
 use super::*;
-use crate::testing::{Act, TOPIC, cluster, metadata, modern_broker, run};
+use crate::testing::{
+    Act, TOPIC, answer, cluster, cluster_of_one, counter, metadata, modern_broker, node, run,
+};
 
 const FETCH: Fetch =
     Fetch { wait_max: Duration::from_millis(10), size_bytes_min: 1, size_bytes_max: 1 << 20 };
@@ -70,6 +73,80 @@ fn a_fetch_follows_the_leader() {
         assert_eq!(before, after);
         assert_eq!(&after.records[..], b"records");
         assert_eq!(after.high_watermark, Offset(9));
+    });
+}
+
+#[test]
+fn many_partitions_are_read_at_once_and_refused_one_by_one() {
+    run(async {
+        let cluster = cluster_of_one(|header, request, brokers| match request {
+            Request::Metadata(_) => {
+                let partition = |index| MetadataResponsePartition {
+                    partition_index: PartitionIndex(index),
+                    ..Default::default()
+                };
+                let topic = |name| MetadataResponseTopic {
+                    name: Some(Text::from_static(name)),
+                    partitions: vec![partition(0), partition(1)],
+                    ..Default::default()
+                };
+                let (brokers, topics) = (vec![node(brokers[0])], vec![topic(TOPIC)]);
+                answer(header, MetadataResponse { brokers, topics, ..Default::default() })
+            }
+            Request::Fetch(fetch) => {
+                let partitions =
+                    fetch.topics[0].partitions.iter().rev().map(|asked| PartitionData {
+                        partition_index: asked.partition,
+                        error_code: match asked.fetch_offset {
+                            Offset(7) => ErrorCode::None,
+                            _ => ErrorCode::OffsetOutOfRange,
+                        },
+                        high_watermark: Offset(9),
+                        ..Default::default()
+                    });
+                let topic = FetchableTopicResponse {
+                    topic: TOPIC.into(),
+                    partitions: partitions.collect(),
+                    ..Default::default()
+                };
+                answer(header, FetchResponse { responses: vec![topic], ..Default::default() })
+            }
+            other => unreachable!("not asked for: {other:?}"),
+        })
+        .await;
+        let from = |partition, offset| FetchFrom {
+            topic: TOPIC.to_owned(),
+            partition: PartitionIndex(partition),
+            offset: Offset(offset),
+        };
+        // The script for no topic tells of one with a single partition.
+        cluster.forget_topic(TOPIC);
+        let read = cluster.fetch_many(&[from(1, 100), from(0, 7)], FETCH).await.unwrap();
+        assert_eq!(read[0], Err(ErrorCode::OffsetOutOfRange));
+        assert_eq!(read[1].as_ref().unwrap().high_watermark, Offset(9));
+        let error = cluster.fetch_many(&[from(2, 7)], FETCH).await.unwrap_err();
+        assert_eq!(error.to_string(), "topic orders has no partition 2: it has 2");
+    });
+}
+
+#[test]
+fn what_nobody_acknowledges_is_written() {
+    run(async {
+        let (asked, count) = counter();
+        let cluster = cluster_of_one(move |header, request, brokers| match request {
+            Request::Produce(request) => {
+                assert_eq!(request.acks, 0);
+                count();
+                vec![]
+            }
+            _ => metadata(header, brokers, 0),
+        })
+        .await;
+        let batch = Bytes::from_static(b"batch");
+        cluster.produce_unacknowledged(TOPIC, PartitionIndex(0), batch).await.unwrap();
+        while asked.get() == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
     });
 }
 

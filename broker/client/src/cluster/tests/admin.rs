@@ -9,14 +9,13 @@ use wire::describe_log_dirs::{
 };
 use wire::incremental_alter_configs::IncrementalAlterConfigsResourceResponse;
 use wire::list_offsets::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
-use wire::metadata::{MetadataResponsePartition, MetadataResponseTopic};
 use wire::{
     CreateTopicsResponse, DeleteRecordsResponse, DeleteTopicsResponse, DescribeConfigsResponse,
     DescribeLogDirsResponse, IncrementalAlterConfigsResponse, ListOffsetsResponse,
 };
 
 use super::*;
-use crate::testing::{answer, broker, cluster_of_one, counter, node, versions};
+use crate::testing::{broker, versions};
 
 #[test]
 fn topics_are_listed_in_the_order_of_their_names() {

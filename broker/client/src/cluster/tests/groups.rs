@@ -18,7 +18,7 @@ use wire::{
 
 use super::*;
 use crate::consumer_protocol::{self, Partitions, Subscription};
-use crate::testing::{GROUP, answer, cluster_of_one, cluster_up_to, coordinator, counter};
+use crate::testing::{GROUP, cluster_up_to, coordinator};
 
 /// As [`cluster_up_to`], of a broker that looks after all groups.
 async fn coordinator_up_to(
