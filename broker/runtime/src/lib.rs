@@ -18,6 +18,7 @@ mod core;
 mod driver;
 mod file;
 pub mod host;
+mod input;
 mod lock;
 mod mesh;
 mod net;
@@ -39,6 +40,7 @@ pub use file::{
     File, create_dir, create_dir_durably, read_dir, remove_dir, remove_file, rename, space,
     sync_dir,
 };
+pub use input::StandardInput;
 pub use lock::{DirectoryLock, LockError};
 pub use mesh::{CallFuture, Dropped, Mesh, MeshPort, Neighbours, Reply, mesh};
 pub use net::{MovedStream, TcpListener, TcpStream, claim_port};
