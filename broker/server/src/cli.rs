@@ -1,32 +1,41 @@
-//! `highwater topic`: topics of any broker that speaks Kafka's protocol, from the command line.
+//! `highwater topic`, `group` and `cluster`: any broker that speaks Kafka's protocol, from the
+//! command line.
 //!
 //! ```text
 //!   arguments   what a user has written
 //!       │
-//!     topic     asks the cluster                        ─► Done
+//!     topic     ask the cluster          ─► Done
+//!     group
+//!    cluster
 //!       │
 //!    report     what came of it: JSON for programs, tables for people
 //!     table
 //! ```
 //! Guarantees: standard output has the result and nothing else; what was not done is one sentence
-//! for each topic, with Kafka's name for the error and the broker's words; the names in the JSON
-//! stay. It runs on the calling thread alone, so that it begins at once.
+//! for each topic or group, with Kafka's name for the error and the broker's words; the names in the
+//! JSON stay. It runs on the calling thread alone, so that it begins at once.
 //! Does not know: the broker that is in the same program.
 
 mod arguments;
+mod moment;
 mod topic;
+mod group;
+mod cluster;
+mod logs;
+mod sentence;
 mod report;
 mod table;
 
+use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
+use clap::Subcommand;
 use client::{Cluster, ClusterOptions, ConnectionOptions, Host};
 use wire::Text;
 
-pub(crate) use arguments::TopicArgs;
-use arguments::{CommonArgs, TopicCommand};
+use arguments::{ClusterArgs, CommonArgs, GroupArgs, GroupCommand, TopicArgs, TopicCommand};
 use report::Report;
 use table::visible;
 
@@ -40,16 +49,72 @@ pub(crate) struct Done {
     pub(crate) text: String,
     /// What was not done, a sentence each.
     pub(crate) failures: Vec<String>,
+    /// Whether all is done that was asked for.
+    pub(crate) is_whole: bool,
 }
 
-/// Does what the user has asked for. An error is that nothing came of it at all.
-pub(crate) fn run(args: TopicArgs) -> anyhow::Result<Done> {
-    let TopicArgs { common: CommonArgs { bootstrap, json, timeout }, command } = args;
+impl Done {
+    /// Brokers have a part in these failures.
+    fn of(text: String, failures: &[String]) -> Done {
+        let failures: Vec<String> = failures.iter().map(|failure| visible(failure)).collect();
+        Done { text, is_whole: failures.is_empty(), failures }
+    }
+}
+
+/// What is asked of brokers from outside.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Tool {
+    /// Creates, lists, describes, changes and deletes topics, of any broker that speaks Kafka's
+    /// protocol.
+    Topic(TopicArgs),
+    /// Lists, describes, resets and deletes groups of consumers, of any such broker.
+    Group(GroupArgs),
+    /// Shows which brokers there are, and how many topics and groups.
+    Cluster(ClusterArgs),
+}
+
+impl Tool {
+    /// What is wrong with arguments of which each by itself is right.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        match self {
+            Tool::Topic(args) => args.check(),
+            Tool::Group(args) => args.check(),
+            Tool::Cluster(_) => Ok(()),
+        }
+    }
+
+    /// Does what the user has asked for. An error is that nothing came of it at all.
+    pub(crate) fn run(self) -> anyhow::Result<Done> {
+        match self {
+            Tool::Topic(TopicArgs { common, command }) => {
+                run("highwater-topic", common, async |cluster| on_topics(&cluster, command).await)
+            }
+            Tool::Group(GroupArgs { common, command }) => {
+                run("highwater-group", common, async |cluster| on_groups(&cluster, command).await)
+            }
+            Tool::Cluster(ClusterArgs { common }) => {
+                run("highwater-cluster", common, async |cluster| {
+                    let described = cluster::describe(&cluster).await?;
+                    Ok((Report::Cluster(described), Vec::new()))
+                })
+            }
+        }
+    }
+}
+
+/// Asks a cluster, under this name, within the time that the user gives it.
+fn run(
+    client_id: &'static str,
+    common: CommonArgs,
+    ask: impl AsyncFnOnce(Cluster) -> anyhow::Result<(Report, Vec<String>)> + 'static,
+) -> anyhow::Result<Done> {
+    let CommonArgs { bootstrap, json, timeout } = common;
     let in_time = runtime::block_on(async move {
         let done = async {
-            let connected = Cluster::connect(bootstrap, cluster_options(timeout)).await;
+            let options = cluster_options(client_id, timeout);
+            let connected = Cluster::connect(bootstrap, options).await;
             let cluster = connected.map_err(|error| anyhow!(client::in_full(&error)))?;
-            obey(&cluster, command).await
+            ask(cluster).await
         };
         runtime::timeout(timeout, done).await
     })?;
@@ -59,11 +124,20 @@ pub(crate) fn run(args: TopicArgs) -> anyhow::Result<Done> {
     // Brokers have a part in these sentences.
     let (report, failures) = done.map_err(|error| anyhow!(visible(&error.to_string())))?;
     let text = if json { report.json()? } else { report.text() };
-    Ok(Done { text, failures: failures.iter().map(|failure| visible(failure)).collect() })
+    Ok(Done::of(text, &failures))
+}
+
+/// Tells the user of something that went wrong.
+pub(crate) fn complain(text: &str) {
+    // If nobody reads it, the exit code says enough.
+    let _ = writeln!(std::io::stderr(), "error: {text}");
 }
 
 /// What came of it, and what failed.
-async fn obey(cluster: &Cluster, command: TopicCommand) -> anyhow::Result<(Report, Vec<String>)> {
+async fn on_topics(
+    cluster: &Cluster,
+    command: TopicCommand,
+) -> anyhow::Result<(Report, Vec<String>)> {
     match command {
         TopicCommand::Create(args) => {
             let created = topic::create(cluster, args).await?;
@@ -92,11 +166,36 @@ async fn obey(cluster: &Cluster, command: TopicCommand) -> anyhow::Result<(Repor
     }
 }
 
-fn cluster_options(timeout: Duration) -> ClusterOptions {
+/// As above.
+async fn on_groups(
+    cluster: &Cluster,
+    command: GroupCommand,
+) -> anyhow::Result<(Report, Vec<String>)> {
+    match command {
+        GroupCommand::List(args) => {
+            let listed = group::list(cluster, args).await?;
+            Ok((Report::GroupsListed(listed), Vec::new()))
+        }
+        GroupCommand::Describe(args) => {
+            let (described, failures) = group::describe(cluster, args).await;
+            Ok((Report::GroupsDescribed(described), failures))
+        }
+        GroupCommand::Reset(args) => {
+            let (reset, failures) = group::reset(cluster, args).await?;
+            Ok((Report::GroupReset(reset), failures))
+        }
+        GroupCommand::Delete(args) => {
+            let (deleted, failures) = group::delete(cluster, args).await;
+            Ok((Report::GroupsDeleted(deleted), failures))
+        }
+    }
+}
+
+fn cluster_options(client_id: &'static str, timeout: Duration) -> ClusterOptions {
     // Less than there is in all, so that who has to wait too long is told for what: that no answer
     // has come is judged an eighth late at most.
     let step = timeout * 3 / 4;
-    let mut connection = ConnectionOptions::new(Text::from_static("highwater-topic"));
+    let mut connection = ConnectionOptions::new(Text::from_static(client_id));
     connection.request_timeout = step;
     connection.connect_timeout = step.min(CONNECT_MAX);
     ClusterOptions { connection, resolve, retry_for: step }

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use cli::TopicArgs;
+use cli::{Tool, complain};
 use runtime::Termination;
 use server::config::{Config, Overrides};
 use tracing_subscriber::EnvFilter;
@@ -27,9 +27,8 @@ struct Cli {
 enum Command {
     /// Serves Kafka clients until SIGTERM or SIGINT. Needs no option.
     Serve(ServeArgs),
-    /// Creates, lists, describes, changes and deletes topics, of any broker that speaks Kafka's
-    /// protocol.
-    Topic(TopicArgs),
+    #[command(flatten)]
+    Tool(Tool),
 }
 
 #[derive(Args)]
@@ -61,7 +60,7 @@ struct ServeArgs {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(args) => serve(args).map(|()| ExitCode::SUCCESS),
-        Command::Topic(args) => topic(args),
+        Command::Tool(tool) => use_tool(tool),
     };
     done.unwrap_or_else(|error| {
         complain(&error.to_string());
@@ -69,16 +68,11 @@ fn main() -> ExitCode {
     })
 }
 
-fn complain(text: &str) {
-    // If nobody reads it, the exit code says enough.
-    let _ = writeln!(std::io::stderr(), "error: {text}");
-}
-
-fn topic(args: TopicArgs) -> anyhow::Result<ExitCode> {
-    if let Err(text) = args.check() {
+fn use_tool(tool: Tool) -> anyhow::Result<ExitCode> {
+    if let Err(text) = tool.check() {
         Cli::command().error(clap::error::ErrorKind::ValueValidation, text).exit();
     }
-    let done = cli::run(args)?;
+    let done = tool.run()?;
     match std::io::stdout().write_all(done.text.as_bytes()) {
         // Whoever reads it has read enough.
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
@@ -87,7 +81,7 @@ fn topic(args: TopicArgs) -> anyhow::Result<ExitCode> {
         Ok(()) | Err(_) => {}
     }
     done.failures.iter().for_each(|failure| complain(failure));
-    Ok(if done.failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if done.is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn serve(args: ServeArgs) -> anyhow::Result<()> {

@@ -1,7 +1,10 @@
-//! What a user writes behind `highwater topic`.
+//! What a user writes on the command line: here of all commands, and behind `highwater topic` and
+//! `highwater cluster`.
 //!
 //! Guarantees: what is wrong is told with an example of what is right, before a broker is asked.
-//! Does not know: which topics and configs there are.
+//! Does not know: which topics, configs and groups there are.
+
+mod group;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,6 +12,12 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use client::{DeleteBefore, Host};
 use model::{Offset, PartitionIndex};
+
+pub(crate) use group::GroupArgs;
+pub(super) use group::{
+    DeleteGroupsArgs, DescribeGroupsArgs, GroupCommand, ListGroupsArgs, ResetArgs, Target,
+    TopicScope,
+};
 
 const EXIT_CODES: &str = "Exit codes:
   0  all of it is done
@@ -22,6 +31,13 @@ pub(crate) struct TopicArgs {
     pub(super) common: CommonArgs,
     #[command(subcommand)]
     pub(super) command: TopicCommand,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct ClusterArgs {
+    #[command(flatten)]
+    pub(super) common: CommonArgs,
 }
 
 #[derive(Args, Debug)]
@@ -200,6 +216,13 @@ fn before(text: &str) -> Result<DeleteBefore, String> {
         Ok(offset) if 0 <= offset => Ok(DeleteBefore::Offset(Offset(offset))),
         _ if text == "end" => Ok(DeleteBefore::End),
         _ => Err("write an offset from 0 on, or `end`".to_owned()),
+    }
+}
+
+fn offset(text: &str) -> Result<Offset, String> {
+    match text.parse() {
+        Ok(offset) if 0 <= offset => Ok(Offset(offset)),
+        _ => Err("write an offset from 0 on".to_owned()),
     }
 }
 

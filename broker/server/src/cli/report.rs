@@ -3,11 +3,20 @@
 //! Guarantees: the fields of the documents keep their names, and are there even if they have no
 //! value. Does not know: how anything was found out.
 
+mod cluster;
+mod group;
+
 use std::fmt::Write;
 
 use serde::Serialize;
 
 use super::table::{Align, Table, size_text, visible};
+
+pub(super) use cluster::{DescribedBroker, DescribedCluster};
+pub(super) use group::{
+    AssignedTopic, DeletedGroup, DeletedGroups, DescribedGroup, DescribedGroups, DescribedMember,
+    GroupPartition, ListedGroup, ListedGroups, ResetGroup, ResetPartition, Resetting,
+};
 
 /// What stands for something that is not known.
 const UNKNOWN: &str = "-";
@@ -22,6 +31,11 @@ pub(super) enum Report {
     Configs(ConfigsOfTopic),
     Trimmed(TrimmedTopic),
     Deleted(DeletedTopics),
+    GroupsListed(ListedGroups),
+    GroupsDescribed(DescribedGroups),
+    GroupReset(ResetGroup),
+    GroupsDeleted(DeletedGroups),
+    Cluster(DescribedCluster),
 }
 
 /// A topic that was to be created.
@@ -166,12 +180,28 @@ impl Report {
             Report::Configs(configs) => configs_of(configs),
             Report::Trimmed(trimmed) => trim(trimmed),
             Report::Deleted(deleted) => {
-                let line = |topic: &DeletedTopic| match topic.outcome {
-                    Deletion::Deleted => format!("deleted {}\n", visible(&topic.name)),
-                    Deletion::Absent => format!("{} is not there\n", visible(&topic.name)),
-                };
-                deleted.topics.iter().map(line).collect()
+                deleted.topics.iter().map(|it| it.outcome.line(&it.name)).collect()
             }
+            Report::GroupsListed(listed) => group::list(listed),
+            Report::GroupsDescribed(described) => {
+                let show = |it: &DescribedGroup| group::description(it, described.with_members);
+                let groups: Vec<String> = described.groups.iter().map(show).collect();
+                groups.join("\n")
+            }
+            Report::GroupReset(reset) => group::reset(reset),
+            Report::GroupsDeleted(deleted) => {
+                deleted.groups.iter().map(|it| it.outcome.line(&it.name)).collect()
+            }
+            Report::Cluster(described) => cluster::description(described),
+        }
+    }
+}
+
+impl Deletion {
+    fn line(self, name: &str) -> String {
+        match self {
+            Deletion::Deleted => format!("deleted {}\n", visible(name)),
+            Deletion::Absent => format!("{} is not there\n", visible(name)),
         }
     }
 }
@@ -212,17 +242,12 @@ fn list(listed: &ListedTopics) -> String {
 fn description(topic: &DescribedTopic) -> String {
     let mut text = format!("{}\n", visible(&topic.name));
     let sizes: Option<u64> = topic.partitions.iter().map(|partition| partition.size_bytes).sum();
-    let facts = [
+    text += &facts(&[
         ("id", topic.id.clone()),
         ("internal", topic.internal.then(|| yes_or_no(true))),
         ("partitions", Some(topic.partitions.len().to_string())),
         ("size", sizes.map(size_text)),
-    ];
-    for (name, fact) in facts {
-        if let Some(fact) = fact {
-            let _ = writeln!(text, "  {name:<10}  {fact}");
-        }
-    }
+    ]);
     let columns = ["partition", "leader", "epoch"].map(|name| (name, Align::Right));
     let lists = ["replicas", "isr"].map(|name| (name, Align::Left));
     let numbers = ["start", "end", "size"].map(|name| (name, Align::Right));
@@ -291,13 +316,25 @@ fn configs(configs: &[Config]) -> String {
     table.text(2)
 }
 
+/// A line for each fact that is known.
+fn facts(facts: &[(&str, Option<String>)]) -> String {
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for (name, fact) in facts {
+        if let Some(fact) = fact {
+            let _ = writeln!(text, "  {name:<width$}  {}", visible(fact));
+        }
+    }
+    text
+}
+
 fn shown(value: Option<impl ToString>) -> String {
     value.map_or(UNKNOWN.to_owned(), |value| value.to_string())
 }
 
-fn list_of(brokers: &[i32]) -> String {
-    let brokers: Vec<String> = brokers.iter().map(i32::to_string).collect();
-    if brokers.is_empty() { UNKNOWN.to_owned() } else { brokers.join(",") }
+fn list_of(numbers: &[i32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(i32::to_string).collect();
+    if numbers.is_empty() { UNKNOWN.to_owned() } else { numbers.join(",") }
 }
 
 fn yes_or_no(is_so: bool) -> String {

@@ -1,25 +1,25 @@
-//! What the commands ask of a cluster.
+//! What the commands about topics ask of a cluster.
 //!
 //! Guarantees: an error is one sentence that names the topic, Kafka's error and the broker's words.
 //! Does not know: how what came of it is shown.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use client::{
-    CallError, Cluster, ClusterError, ConfigChange, ConfigEntry, ConfigSource, NewTopic, OffsetAt,
-    TopicDescription, in_full,
+    Cluster, ClusterError, ConfigChange, ConfigEntry, ConfigSource, NewTopic, TopicDescription,
 };
-use model::{BrokerId, LeaderEpoch, Offset, PartitionIndex, TopicId};
+use model::{LeaderEpoch, TopicId};
 use wire::ErrorCode;
 
 use super::arguments::{ConfigArgs, CreateArgs, DeleteArgs, DescribeArgs, ListArgs, TrimArgs};
+use super::logs::logs_of;
 use super::report::{
     Changing, Config, ConfigsOfTopic, CreatedTopic, Creation, DeletedTopic, DeletedTopics,
     Deletion, DescribedPartition, DescribedTopic, DescribedTopics, ListedTopic, ListedTopics,
     TrimmedPartition, TrimmedTopic,
 };
+use super::sentence::{code_of, is_not_served, sentence};
 
 /// For how long a change is looked for: the broker that is asked may hear of it later than the one
 /// that has made it.
@@ -138,69 +138,6 @@ async fn describe_one(cluster: &Cluster, topic: &TopicDescription) -> DescribedT
         configs,
         notes,
     }
-}
-
-/// What a leader tells of a partition's log.
-#[derive(Clone, Copy, Debug, Default)]
-struct PartitionLog {
-    start: Option<Offset>,
-    end: Option<Offset>,
-    size_bytes: Option<u64>,
-}
-
-/// Asks every leader once for all its partitions. What it does not tell is noted; that it does not
-/// know how large logs are is not.
-async fn logs_of(
-    cluster: &Cluster,
-    topic: &TopicDescription,
-    notes: &mut Vec<String>,
-) -> BTreeMap<PartitionIndex, PartitionLog> {
-    let mut led: BTreeMap<BrokerId, Vec<PartitionIndex>> = BTreeMap::new();
-    for partition in &topic.partitions {
-        if let Some(leader) = partition.leader {
-            led.entry(leader).or_default().push(partition.partition);
-        }
-    }
-    let mut logs: BTreeMap<PartitionIndex, PartitionLog> = BTreeMap::new();
-    for (leader, partitions) in led {
-        for at in [OffsetAt::Start, OffsetAt::End] {
-            let offsets = match cluster.offsets_on(leader, &topic.name, &partitions, at).await {
-                Ok(offsets) => offsets,
-                Err(error) => {
-                    let doing = format!("tell the offsets of broker {leader}");
-                    notes.push(sentence(&doing, &error));
-                    // It would say the same again.
-                    break;
-                }
-            };
-            for (partition, offset) in offsets {
-                let log = logs.entry(partition).or_default();
-                match (offset, at) {
-                    (Ok(offset), OffsetAt::Start) => log.start = Some(offset),
-                    (Ok(offset), _) => log.end = Some(offset),
-                    (Err(code), OffsetAt::Start) => {
-                        notes.push(format!("partition {partition}: {code}"))
-                    }
-                    (Err(_), _) => {}
-                }
-            }
-        }
-        match cluster.describe_log_dirs(leader, &topic.name, &partitions).await {
-            Ok(dirs) => {
-                let replicas = dirs.iter().flat_map(|dir| &dir.replicas);
-                for replica in replicas.filter(|it| !it.is_future && it.topic == topic.name) {
-                    let log = logs.entry(replica.partition).or_default();
-                    log.size_bytes = Some(replica.size_bytes);
-                }
-            }
-            Err(error) if is_not_served(&error) => {}
-            Err(error) => {
-                let doing = format!("tell the sizes of broker {leader}");
-                notes.push(sentence(&doing, &error));
-            }
-        }
-    }
-    logs
 }
 
 pub(super) async fn config(cluster: &Cluster, args: ConfigArgs) -> anyhow::Result<ConfigsOfTopic> {
@@ -322,35 +259,6 @@ pub(super) async fn delete(cluster: &Cluster, args: DeleteArgs) -> (DeletedTopic
 
 fn describing(name: &str) -> String {
     format!("describe topic {name}")
-}
-
-/// What cannot be done, and why: of a refusal Kafka's error and the broker's words.
-fn sentence(doing: &str, error: &ClusterError) -> String {
-    let ClusterError::Refused { code, message, .. } = error else {
-        return format!("cannot {doing}: {}", in_full(error));
-    };
-    let message = message.as_deref().filter(|message| !message.is_empty());
-    match (message, code) {
-        (Some(message), _) => format!("cannot {doing}: {code}: {message}"),
-        (None, ErrorCode::UnknownTopicOrPartition) => {
-            format!("cannot {doing}: {code}: there is no such topic")
-        }
-        (None, _) => format!("cannot {doing}: {code}"),
-    }
-}
-
-/// With what a broker has refused it, if one has.
-fn code_of(error: &ClusterError) -> Option<ErrorCode> {
-    let ClusterError::Refused { code, .. } = error else { return None };
-    Some(*code)
-}
-
-/// Whether the broker does not know how to do this at all.
-fn is_not_served(error: &ClusterError) -> bool {
-    matches!(
-        error,
-        ClusterError::Call(CallError::Unsupported { .. } | CallError::NoCommonVersion { .. })
-    )
 }
 
 fn id_of(topic: &TopicDescription) -> Option<String> {
