@@ -1,11 +1,11 @@
-//! `highwater topic`, `group` and `cluster`: any broker that speaks Kafka's protocol, from the
-//! command line.
+//! `highwater topic`, `group`, `cluster`, `produce` and `consume`: any broker that speaks Kafka's
+//! protocol, from the command line.
 //!
 //! ```text
 //!   arguments   what a user has written
 //!       │
-//!     topic     ask the cluster          ─► Done
-//!     group
+//!     topic     ask the cluster          ─► Done           produce   send what comes in
+//!     group                                                consume   show what is there
 //!    cluster
 //!       │
 //!    report     what came of it: JSON for programs, tables for people
@@ -21,11 +21,14 @@ mod moment;
 mod topic;
 mod group;
 mod cluster;
+mod produce;
+mod consume;
 mod logs;
 mod sentence;
 mod report;
 mod table;
 
+use std::future::Future;
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
@@ -35,7 +38,10 @@ use clap::Subcommand;
 use client::{Cluster, ClusterOptions, ConnectionOptions, Host};
 use wire::Text;
 
-use arguments::{ClusterArgs, CommonArgs, GroupArgs, GroupCommand, TopicArgs, TopicCommand};
+use arguments::{
+    ClusterArgs, CommonArgs, ConsumeArgs, GroupArgs, GroupCommand, ProduceArgs, TopicArgs,
+    TopicCommand,
+};
 use report::Report;
 use table::visible;
 
@@ -71,6 +77,10 @@ pub(crate) enum Tool {
     Group(GroupArgs),
     /// Shows which brokers there are, and how many topics and groups.
     Cluster(ClusterArgs),
+    /// Sends each line of standard input as a record.
+    Produce(ProduceArgs),
+    /// Writes the records of a topic to standard output.
+    Consume(ConsumeArgs),
 }
 
 impl Tool {
@@ -79,7 +89,7 @@ impl Tool {
         match self {
             Tool::Topic(args) => args.check(),
             Tool::Group(args) => args.check(),
-            Tool::Cluster(_) => Ok(()),
+            Tool::Cluster(_) | Tool::Produce(_) | Tool::Consume(_) => Ok(()),
         }
     }
 
@@ -98,6 +108,8 @@ impl Tool {
                     Ok((Report::Cluster(described), Vec::new()))
                 })
             }
+            Tool::Produce(args) => stream(produce::produce(args)),
+            Tool::Consume(args) => stream(consume::consume(args)),
         }
     }
 }
@@ -125,6 +137,11 @@ fn run(
     let (report, failures) = done.map_err(|error| anyhow!(visible(&error.to_string())))?;
     let text = if json { report.json()? } else { report.text() };
     Ok(Done::of(text, &failures))
+}
+
+/// Runs what shows its results by itself, for as long as it takes.
+fn stream(work: impl Future<Output = anyhow::Result<Done>> + 'static) -> anyhow::Result<Done> {
+    runtime::block_on(work)?.map_err(|error| anyhow!(visible(&error.to_string())))
 }
 
 /// Tells the user of something that went wrong.

@@ -5,43 +5,16 @@
 mod support;
 
 use std::net::TcpListener;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use expect_test::{Expect, expect};
 use model::record_batch::ProducerStamp;
 use serde_json::{Value, json};
+use support::tool::{self, Told};
 use support::{Broker, Directory, batch, free_address, now_ms, produce};
 
-/// What a command has said, and how it ended.
-struct Told {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Told {
-    /// The document of a command that has succeeded.
-    #[track_caller]
-    fn json(&self) -> Value {
-        assert_eq!((self.code, self.err.as_str()), (0, ""), "{}", self.out);
-        serde_json::from_str(&self.out).unwrap()
-    }
-
-    fn shown(&self) -> String {
-        format!("{}{}exit {}\n", self.out, self.err, self.code)
-    }
-}
-
 fn run(bootstrap: &str, arguments: &str) -> Told {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_highwater"));
-    command.arg("topic").args(arguments.split_whitespace()).args(["--bootstrap", bootstrap]);
-    let output = command.output().unwrap();
-    Told {
-        code: output.status.code().unwrap(),
-        out: String::from_utf8(output.stdout).unwrap(),
-        err: String::from_utf8(output.stderr).unwrap(),
-    }
+    tool::run(bootstrap, &format!("topic {arguments}"))
 }
 
 fn topic(broker: &Broker, arguments: &str) -> Told {

@@ -5,6 +5,7 @@
 //! Does not know: which topics, configs and groups there are.
 
 mod group;
+mod records;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,6 +19,9 @@ pub(super) use group::{
     DeleteGroupsArgs, DescribeGroupsArgs, GroupCommand, ListGroupsArgs, ResetArgs, Target,
     TopicScope,
 };
+
+pub(crate) use records::{ConsumeArgs, ProduceArgs};
+pub(super) use records::{From, Until};
 
 const EXIT_CODES: &str = "Exit codes:
   0  all of it is done

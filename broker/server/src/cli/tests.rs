@@ -1,3 +1,5 @@
+mod tools;
+
 use std::time::Duration;
 
 use clap::Parser;
