@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use model::{BrokerId, ProducerId, TopicId};
 
+use crate::quota::Quotas;
 use crate::record::ClusterRecord;
 use crate::topic_config::{ConfigError, ConfigValues, TopicConfigs};
 use crate::topic_name::{self, NameError};
@@ -135,6 +136,7 @@ pub struct ClusterState {
     collisions: BTreeMap<String, TopicId>,
     /// Of a broker, or of all; never empty.
     broker_configs: BTreeMap<Option<BrokerId>, ConfigValues>,
+    pub(crate) quotas: Quotas,
     next_producer_id: i64,
 }
 
@@ -281,6 +283,9 @@ impl ClusterState {
                 };
                 self.names.remove(&topic.name);
                 self.collisions.remove(&topic_name::collision_key(&topic.name));
+            }
+            ClusterRecord::Quota { entity, quota, rate } => {
+                self.quotas.replay(entity, quota, *rate);
             }
             ClusterRecord::ProducerIds { next } => {
                 if *next < self.next_producer_id {

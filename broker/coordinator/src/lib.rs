@@ -17,6 +17,7 @@
 
 mod cluster;
 pub mod group;
+pub mod quota;
 mod record;
 mod topic_config;
 mod topic_name;

@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use model::{BrokerId, TopicId};
 use serde::{Deserialize, Serialize};
 
+use crate::quota::{QuotaEntity, Rate};
+
 /// The highest version that is read. Each record is written with the first one that has it, so that
 /// an earlier broker reads what it can and says what it cannot.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// A change of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +65,15 @@ pub enum ClusterRecord {
         #[serde(with = "topic_id")]
         id: TopicId,
     },
+    /// Clients may use so much of something, or as much as they like.
+    Quota {
+        /// Which clients.
+        entity: QuotaEntity,
+        /// Of what, by Kafka's name.
+        quota: String,
+        /// How much; none for any.
+        rate: Option<Rate>,
+    },
     /// Producer ids below this have been given out.
     ProducerIds {
         /// The next one.
@@ -115,6 +126,7 @@ impl ClusterRecord {
             | ClusterRecord::ProducerIds { .. } => 1,
             ClusterRecord::TopicPartitions { .. } => 2,
             ClusterRecord::TopicConfigs { .. } | ClusterRecord::BrokerConfigs { .. } => 3,
+            ClusterRecord::Quota { .. } => 4,
         }
     }
 
@@ -190,6 +202,17 @@ mod tests {
             ClusterRecord::BrokerConfigs { broker: Some(BrokerId(1)), configs: BTreeMap::new() },
             ClusterRecord::TopicDeleted { id },
             ClusterRecord::ProducerIds { next: 1000 },
+            ClusterRecord::Quota {
+                entity: [("client-id".to_owned(), Some("c".to_owned())), ("user".to_owned(), None)]
+                    .into(),
+                quota: "producer_byte_rate".to_owned(),
+                rate: Some(Rate::new(1024.0)),
+            },
+            ClusterRecord::Quota {
+                entity: QuotaEntity::from([("user".to_owned(), None)]),
+                quota: "request_percentage".to_owned(),
+                rate: None,
+            },
         ]
     }
 
@@ -211,15 +234,17 @@ mod tests {
             {"version":3,"type":"broker_configs","broker":1,"configs":{}}
             {"version":1,"type":"topic_deleted","id":"0000000000004000800000000000004d"}
             {"version":1,"type":"producer_ids","next":1000}
+            {"version":4,"type":"quota","entity":{"client-id":"c","user":null},"quota":"producer_byte_rate","rate":1024.0}
+            {"version":4,"type":"quota","entity":{"user":null},"quota":"request_percentage","rate":null}
         "#]]
         .assert_eq(&text);
     }
 
     #[test]
     fn what_is_newer_or_damaged_is_told() {
-        let newer = br#"{"version":4,"type":"something","new":true}"#;
+        let newer = br#"{"version":5,"type":"something","new":true}"#;
         let error = ClusterRecord::decode(newer).unwrap_err();
-        assert!(matches!(error, RecordError::Newer { version: 4 }), "{error}");
+        assert!(matches!(error, RecordError::Newer { version: 5 }), "{error}");
         for record in records() {
             let bytes = record.encode();
             for size in 0..bytes.len() {
