@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::groups::{GroupAnswer, GroupCall};
 use crate::image::ClusterImage;
 use crate::metrics::CoreMetrics;
+use crate::quotas::Charge;
 
 /// A question to a core.
 #[derive(Debug)]
@@ -42,6 +43,9 @@ pub(crate) enum CoreRequest {
     /// Groups forget how far they have come in topics that are not there.
     ForgetTopics,
 
+    // To where quotas are counted.
+    Charge(Vec<Charge>),
+
     // To whoever watches.
     Wake(WatchId),
 
@@ -63,6 +67,10 @@ pub(crate) enum CoreRequest {
     },
     AlterConfigs {
         alters: Vec<coordinator::AlterConfigs>,
+        validate_only: bool,
+    },
+    AlterQuotas {
+        alters: Vec<coordinator::quota::AlterQuotas>,
         validate_only: bool,
     },
     ProducerIds,
@@ -115,6 +123,8 @@ pub(crate) enum CoreAnswer {
     ProducerIds(Result<coordinator::ProducerIdBlock, Failure>),
     Group(Result<GroupAnswer, Failure>),
     Groups(Result<Vec<group::Listing>, Failure>),
+    /// For how long a client is not served.
+    Wait(Duration),
     Metrics(Box<CoreMetrics>),
     Plan(Arc<BootPlan>),
     /// Taken, or given back.

@@ -35,6 +35,7 @@ use crate::core::Core;
 use crate::disk::Rest;
 use crate::handlers::{self, Outcome};
 use crate::metrics::Unanswered;
+use crate::quotas::Throttle;
 pub(crate) use affinity::Affinity;
 use receiver::{ReceiveError, Receiver, RequestMemory};
 use sender::Sent;
@@ -61,6 +62,14 @@ struct Pending {
     outcome: Pin<Box<dyn Future<Output = Outcome>>>,
     _request: RequestMemory,
     _counted: Unanswered,
+}
+
+/// Who sends requests, and what its connection is like.
+pub(crate) struct Caller {
+    pub(crate) peer: SocketAddr,
+    pub(crate) affinity: Rc<Affinity>,
+    pub(crate) rest: Rest,
+    pub(crate) throttle: Rc<Throttle>,
 }
 
 /// A connection between two requests: everything before is answered, and nothing is under way.
@@ -97,14 +106,19 @@ pub(crate) async fn serve(core: Rc<Core>, number: u64, mut connection: Resting) 
 async fn serve_until_it_leaves(core: &Rc<Core>, connection: Resting) -> Option<(CoreId, Resting)> {
     let Resting { stream, peer, received, moved } = connection;
     let stream = Rc::new(stream);
-    let affinity = Rc::new(Affinity::new(core.id, moved));
+    let caller = Caller {
+        peer,
+        affinity: Rc::new(Affinity::new(core.id, moved)),
+        rest: Rest::default(),
+        throttle: Rc::default(),
+    };
+    let affinity = &caller.affinity;
     let (pending, to_send) = queue::bounded(core.config.connections.requests_max);
     let sending = runtime::spawn(sender::run(core.clone(), stream.clone(), to_send));
     // Aborted with this task, so that a connection is one thing to whoever ends it.
     let sending = AbortOnDrop(sending);
     let mut receiver = Receiver::new(core.clone(), stream.clone(), affinity.clone(), received);
     let unanswered = Rc::new(Cell::new(0));
-    let rest = Rest::default();
     let end = loop {
         let (frame, memory) = match receiver.next_frame(|| unanswered.get() == 0).await {
             Ok(received) => received,
@@ -119,7 +133,8 @@ async fn serve_until_it_leaves(core: &Rc<Core>, connection: Resting) -> Option<(
             Err(end) => break end,
         };
         let counted = core.counters.begin_request(&unanswered);
-        let outcome = match handlers::dispatch(core, &affinity, &rest, peer, &frame).await {
+        caller.throttle.pass().await;
+        let outcome = match handlers::dispatch(core, &caller, &frame).await {
             Ok(outcome) => outcome,
             Err(refused) => {
                 if let Some(left_out) = core.lines.closed.admit() {
@@ -133,7 +148,7 @@ async fn serve_until_it_leaves(core: &Rc<Core>, connection: Resting) -> Option<(
         if pending.send(answer).await.is_err() {
             break ReceiveError::Refused;
         }
-        rest.take(core).await;
+        caller.rest.take(core).await;
     };
     drop(pending);
     match end {

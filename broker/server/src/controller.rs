@@ -1,6 +1,7 @@
 //! The cluster's metadata: decides, records, replays, and tells every core. Lives on core 0.
 
 mod configs;
+mod quotas;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

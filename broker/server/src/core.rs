@@ -28,6 +28,7 @@ use crate::image::{ClusterImage, DEFAULT_LOG};
 use crate::lines::ClientLines;
 use crate::metrics::{ConnectionCounters, CoreMetrics};
 use crate::owner::Owner;
+use crate::quotas::Meters;
 
 pub(crate) type CoreMesh = Mesh<CoreRequest, CoreAnswer>;
 
@@ -81,6 +82,7 @@ pub(crate) struct Core {
     group_waits: RefCell<BTreeMap<u64, oneshot::Sender<group::Reply>>>,
     producer_ids: RefCell<ProducerIdBlock>,
     refilling: Budget,
+    meters: Meters,
 
     /// On core 0, while the broker starts.
     pub(crate) gathering: Gathering,
@@ -127,6 +129,7 @@ impl Core {
             group_waits: RefCell::default(),
             producer_ids: RefCell::default(),
             refilling: Budget::new(1),
+            meters: Meters::default(),
             gathering: Gathering::new(cores_count),
             foreign: RefCell::default(),
             is_leaving: Cell::new(false),
@@ -199,6 +202,9 @@ impl Core {
                 reply.send(CoreAnswer::Done);
             }
             CoreRequest::Group(call) => self.owner().groups().handle(call, reply),
+            CoreRequest::Charge(charges) => {
+                reply.send(CoreAnswer::Wait(self.meters.charge(charges)));
+            }
             CoreRequest::ListGroups => {
                 reply.send(CoreAnswer::Groups(self.owner().groups().list()));
             }
@@ -281,6 +287,12 @@ impl Core {
             CoreRequest::AlterConfigs { alters, validate_only } => match self.controller() {
                 Ok(controller) => {
                     CoreAnswer::Outcomes(controller.alter_configs(alters, validate_only).await)
+                }
+                Err(text) => CoreAnswer::Failed(text),
+            },
+            CoreRequest::AlterQuotas { alters, validate_only } => match self.controller() {
+                Ok(controller) => {
+                    CoreAnswer::Outcomes(controller.alter_quotas(alters, validate_only).await)
                 }
                 Err(text) => CoreAnswer::Failed(text),
             },

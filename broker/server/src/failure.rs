@@ -1,6 +1,7 @@
 //! What goes wrong, as Kafka's clients are told.
 
 use coordinator::group::GroupError;
+use coordinator::quota::QuotasRefused;
 use coordinator::{ConfigsRefused, NameError, PartitionsRefused, TopicRefused};
 use model::codec::CodecError;
 use model::record_batch::BatchError;
@@ -243,5 +244,11 @@ impl From<GroupError> for Failure {
             GroupError::NotAvailable => ErrorCode::CoordinatorNotAvailable,
         };
         Failure::new(code, error)
+    }
+}
+
+impl From<QuotasRefused> for Failure {
+    fn from(refused: QuotasRefused) -> Failure {
+        Failure::new(ErrorCode::InvalidRequest, refused)
     }
 }

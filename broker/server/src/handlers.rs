@@ -2,6 +2,7 @@
 
 mod alter_configs;
 mod api_versions;
+mod client_quotas;
 mod configs;
 mod create_partitions;
 mod create_topics;
@@ -24,16 +25,17 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use coordinator::quota::Quota;
 use coordinator::{NewTopic, OFFSETS_TOPIC};
 use runtime::sync::budget::Share;
 use storage::FileSlice;
 use wire::{ApiKey, DecodeError, ErrorCode, Frame, Request, RequestPrefix, Response};
 
-use crate::connection::Affinity;
+use crate::connection::Caller;
 use crate::core::Core;
-use crate::disk::Rest;
 
 /// An answer of so many bytes does not wait for those who take theirs slowly.
 const ANSWER_BYTES_FREE: usize = 64 << 10;
@@ -56,15 +58,20 @@ pub(crate) struct Answer {
     pub(crate) _memory: Option<Share>,
 }
 
+/// Who sends a request.
+#[derive(Clone, Debug)]
+struct Client {
+    id: String,
+    peer: SocketAddr,
+}
+
 pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// Begins with a request. What has to be in the order of arrival has happened when this returns;
 /// the future is run when all answers before are sent. An error ends the connection.
 pub(crate) async fn dispatch(
     core: &Rc<Core>,
-    affinity: &Rc<Affinity>,
-    rest: &Rest,
-    peer: SocketAddr,
+    caller: &Caller,
     frame: &Bytes,
 ) -> Result<OutcomeFuture, DecodeError> {
     let prefix = RequestPrefix::read(frame)?;
@@ -78,15 +85,17 @@ pub(crate) async fn dispatch(
         }
         Err(error) => return Err(error),
     };
-    if !api_versions::is_served(api) {
-        return Err(DecodeError::UnknownApiKey { api_key: prefix.api_key });
-    }
     core.counters.note_request(api);
     let (header, request) = wire::decode_request(frame)?;
+    let client_id = header.client_id.as_deref().unwrap_or_default();
+    let throttle = &caller.throttle;
     if let Request::Produce(request) = request {
         // In the order of arrival, and then waited for.
-        let rest = rest.note(core, frame.len(), request.timeout_ms);
-        let produced = produce::begin(core, affinity, version, rest, request).await;
+        let used = [(Quota::ProducerBytes, frame.len())];
+        let wait = throttle.charge(core, client_id, &used).await;
+        let rest = caller.rest.note(core, frame.len(), request.timeout_ms).max(wait);
+        let begun = produce::begin(core, &caller.affinity, version, rest, request);
+        let produced = throttle.timed(core, begun).await;
         return Ok(Box::pin(async move {
             match produced.await {
                 produce::Produced::Answer(response) => {
@@ -99,16 +108,26 @@ pub(crate) async fn dispatch(
             }
         }));
     }
-    let client = groups::Client::new(header.client_id.as_deref(), peer);
     let respond = move |response: Response| send(response, version, correlation_id);
-    Ok(begin(core.clone(), affinity, client, version, request, respond).await)
+    let client = Client { id: client_id.to_owned(), peer: caller.peer };
+    let begun = begin(core.clone(), caller, client, version, request, respond);
+    let answering = throttle.timed(core, begun).await;
+    if core.image().quotas.is_empty() {
+        return Ok(answering);
+    }
+    let (core, throttle, client_id) = (core.clone(), throttle.clone(), client_id.to_owned());
+    Ok(Box::pin(async move {
+        let outcome = throttle.timed(&core, answering).await;
+        throttle.charge(&core, &client_id, &[]).await;
+        outcome
+    }))
 }
 
 /// Begins with what is no produce.
 async fn begin(
     core: Rc<Core>,
-    affinity: &Rc<Affinity>,
-    client: groups::Client,
+    caller: &Caller,
+    client: Client,
     version: i16,
     request: Request,
     respond: impl Fn(Response) -> Outcome + 'static,
@@ -117,10 +136,13 @@ async fn begin(
         Request::Produce(_) => unreachable!("begun above"),
         // One after the other, each when all before it are answered.
         Request::Fetch(request) => {
-            let affinity = affinity.clone();
+            let (affinity, throttle) = (caller.affinity.clone(), caller.throttle.clone());
             Box::pin(async move {
-                let fetched = fetch::handle(&core, &affinity, version, request).await;
+                let mut fetched = fetch::handle(&core, &affinity, version, request).await;
                 let (files, memory) = (fetched.files, fetched.memory);
+                let used = [(Quota::ConsumerBytes, memory.as_ref().map_or(0, Share::amount))];
+                let wait = throttle.charge(&core, &client.id, &used).await;
+                fetched.response.throttle_time_ms = millis(wait);
                 match respond(fetched.response.into()) {
                     Outcome::Send(answer) => {
                         Outcome::Send(Answer { files, _memory: memory, ..answer })
@@ -160,6 +182,7 @@ async fn begin(
         | Request::DeleteRecords(_)
         | Request::AlterConfigs(_)
         | Request::IncrementalAlterConfigs(_)
+        | Request::AlterClientQuotas(_)
         | Request::InitProducerId(_) => ready(respond(finish(&core, version, request).await)),
         // One after the other as well: a join may wait for long.
         Request::FindCoordinator(_)
@@ -177,9 +200,6 @@ async fn begin(
         | Request::ConsumerGroupDescribe(_) => {
             Box::pin(async move { respond(groups::handle(&core, version, client, request).await) })
         }
-        Request::DescribeClientQuotas(_) | Request::AlterClientQuotas(_) => {
-            unreachable!("it is not served")
-        }
         Request::DescribeLogDirs(request) => {
             Box::pin(
                 async move { respond(describe_log_dirs::handle(&core, &request).await.into()) },
@@ -193,7 +213,8 @@ async fn begin(
         | Request::DescribeTopicPartitions(_)
         | Request::ElectLeaders(_)
         | Request::AlterPartitionReassignments(_)
-        | Request::ListPartitionReassignments(_) => ready(respond(now(&core, version, request))),
+        | Request::ListPartitionReassignments(_)
+        | Request::DescribeClientQuotas(_) => ready(respond(now(&core, version, request))),
     }
 }
 
@@ -210,6 +231,7 @@ async fn finish(core: &Rc<Core>, version: i16, request: Request) -> Response {
         Request::IncrementalAlterConfigs(request) => {
             alter_configs::handle_incremental(core, request).await.into()
         }
+        Request::AlterClientQuotas(request) => client_quotas::alter(core, request).await.into(),
         Request::InitProducerId(request) => init_producer_id::handle(core, request).await.into(),
         request => unreachable!("dispatched elsewhere: {}", request.api_key()),
     }
@@ -226,6 +248,7 @@ fn now(core: &Rc<Core>, version: i16, request: Request) -> Response {
         Request::ElectLeaders(request) => placement::elect(core, version, request).into(),
         Request::AlterPartitionReassignments(request) => placement::reassign(core, request).into(),
         Request::ListPartitionReassignments(_) => placement::list_reassignments().into(),
+        Request::DescribeClientQuotas(request) => client_quotas::describe(core, request).into(),
         request => unreachable!("dispatched elsewhere: {}", request.api_key()),
     }
 }
@@ -246,6 +269,11 @@ fn offsets_topic(core: &Core) -> NewTopic {
         configs: configs.to_vec(),
         ..NewTopic::default()
     }
+}
+
+/// As answers tell it.
+fn millis(time: Duration) -> i32 {
+    i32::try_from(time.as_millis()).unwrap_or(i32::MAX)
 }
 
 fn ready(outcome: Outcome) -> OutcomeFuture {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use coordinator::quota::Quotas;
 use coordinator::{
     BrokerConfigs, ClusterState, LogConfig, OFFSETS_TOPIC, Topic, TopicConfigs, group,
 };
@@ -25,6 +26,7 @@ pub(crate) struct ClusterImage {
     pub(crate) address: HostPort,
     /// What topics have that say nothing themselves.
     pub(crate) broker_configs: BrokerConfigs,
+    pub(crate) quotas: Arc<Quotas>,
     topics: BTreeMap<Text, Arc<TopicImage>>,
     names: BTreeMap<TopicId, Text>,
 }
@@ -59,6 +61,7 @@ impl ClusterImage {
             broker,
             address,
             broker_configs: BrokerConfigs::default(),
+            quotas: Arc::default(),
             topics: BTreeMap::new(),
             names: BTreeMap::new(),
         }
@@ -90,6 +93,7 @@ impl ClusterImage {
             names: topics.values().map(|topic| (topic.id, topic.name.clone())).collect(),
             topics,
             broker_configs,
+            quotas: Arc::new(state.quotas().clone()),
             broker: self.broker,
             address: self.address.clone(),
         }

@@ -23,6 +23,7 @@ mod lines;
 mod disk;
 mod records;
 mod groups;
+mod quotas;
 mod owner;
 mod controller;
 mod core;

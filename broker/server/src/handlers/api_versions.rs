@@ -15,7 +15,7 @@ pub(super) fn handle(version: i16, request: &ApiVersionsRequest) -> Response {
 
 /// The versions that are served, with this code.
 pub(super) fn table(version: i16, error_code: ErrorCode) -> Response {
-    let api_keys = ApiKey::ALL.iter().filter(|api| is_served(**api)).map(|api| {
+    let api_keys = ApiKey::ALL.iter().map(|api| {
         let versions = api.advertised_versions();
         ApiVersion { api_key: api.code(), min_version: versions.min, max_version: versions.max }
     });
@@ -38,11 +38,6 @@ pub(super) fn table(version: i16, error_code: ErrorCode) -> Response {
         ..Default::default()
     }
     .into()
-}
-
-/// Not everything that can be read.
-pub(super) fn is_served(api: ApiKey) -> bool {
-    !matches!(api, ApiKey::DescribeClientQuotas | ApiKey::AlterClientQuotas)
 }
 
 fn refused() -> Response {

@@ -6,31 +6,23 @@ mod find_coordinator;
 mod members;
 mod offsets;
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 
+use coordinator::group::ClientInfo;
 use coordinator::{OFFSETS_TOPIC, group};
 use model::PartitionIndex;
 use runtime::CoreId;
 use wire::{ErrorCode, Request, Response};
 
+use super::Client;
 use crate::call::{CoreAnswer, CoreRequest};
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::groups::{GroupAnswer, GroupCall, GroupRequest};
 
-/// Who sends a request.
-#[derive(Clone, Debug)]
-pub(crate) struct Client {
-    pub(crate) id: String,
-    /// As Kafka shows it: a slash and an address.
-    pub(crate) host: String,
-}
-
-impl Client {
-    pub(super) fn new(id: Option<&str>, peer: SocketAddr) -> Client {
-        Client { id: id.unwrap_or_default().to_owned(), host: format!("/{}", peer.ip()) }
-    }
+/// As groups know whoever sends a request. Kafka shows an address with a slash before it.
+fn info_of(client: Client) -> ClientInfo {
+    ClientInfo { id: client.id, host: format!("/{}", client.peer.ip()) }
 }
 
 /// The answer to a request that concerns groups.

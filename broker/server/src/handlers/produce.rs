@@ -125,7 +125,7 @@ pub(super) async fn begin(
             }
         }
         if acks != ACKS_NONE {
-            let throttle_time_ms = i32::try_from(rest.as_millis()).unwrap_or(i32::MAX);
+            let throttle_time_ms = super::millis(rest);
             return Produced::Answer(ProduceResponse {
                 responses,
                 throttle_time_ms,

@@ -29,7 +29,7 @@ fn assignment(topic: &'static str, all: &[Option<&[i32]>]) -> AlterPartitionReas
     AlterPartitionReassignmentsRequest { topics, ..Default::default() }
 }
 
-/// Every version, also of what concerns groups. There is a topic "every".
+/// Every version, also of what concerns groups and quotas. There is a topic "every".
 pub(crate) fn check_at(client: &mut Client, api: ApiKey, version: i16) {
     match api {
         ApiKey::ElectLeaders => {
@@ -44,6 +44,9 @@ pub(crate) fn check_at(client: &mut Client, api: ApiKey, version: i16) {
         ApiKey::ListPartitionReassignments => {
             let response = client.call(version, &ListPartitionReassignmentsRequest::default());
             assert!(response.topics.is_empty() && !response.error_code.is_error());
+        }
+        ApiKey::DescribeClientQuotas | ApiKey::AlterClientQuotas => {
+            crate::quotas::check_at(client, api, version);
         }
         other => crate::groups::check_at(client, other, version),
     }

@@ -20,5 +20,6 @@ mod list_offsets;
 mod moves;
 mod partitions;
 mod produce;
+mod quotas;
 mod sessions;
 mod topics;

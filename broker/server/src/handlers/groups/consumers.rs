@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use coordinator::group::{
-    Beat, ClientInfo, ConsumerDescription, DescribedConsumer, MemberMetadata, Partitions,
+    Beat, ConsumerDescription, DescribedConsumer, MemberMetadata, Partitions,
 };
 use model::TopicId;
 use wire::consumer_group_describe as describing;
@@ -14,7 +14,7 @@ use wire::{
 };
 
 use super::admin::once_each;
-use super::{Client, ask};
+use super::{Client, ask, info_of};
 use crate::core::Core;
 use crate::failure::Failure;
 use crate::groups::{GroupAnswer, GroupRequest};
@@ -73,7 +73,7 @@ fn beat_of(client: Client, request: &ConsumerGroupHeartbeatRequest) -> Beat {
         epoch: request.member_epoch,
         instance: text(&request.instance_id),
         rack: text(&request.rack_id),
-        client: ClientInfo { id: client.id, host: client.host },
+        client: info_of(client),
         rebalance_timeout_ms: Some(request.rebalance_timeout_ms).filter(|ms| *ms != -1),
         topics: topics.map(|names| names.iter().map(Text::to_string).collect()),
         regex: text(&request.subscribed_topic_regex),

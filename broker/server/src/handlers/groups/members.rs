@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use bytes::Bytes;
-use coordinator::group::{self, ClientInfo, GroupError, Join, Joined, Leaving, MemberOf, Sync};
+use coordinator::group::{self, GroupError, Join, Joined, Leaving, MemberOf, Sync};
 use runtime::sync::oneshot;
 use wire::join_group::JoinGroupResponseMember;
 use wire::leave_group::MemberResponse;
@@ -12,7 +12,7 @@ use wire::{
     LeaveGroupRequest, LeaveGroupResponse, SyncGroupRequest, SyncGroupResponse, Text,
 };
 
-use super::{Client, ask};
+use super::{Client, ask, info_of};
 use crate::call::WatchId;
 use crate::core::Core;
 use crate::failure::Failure;
@@ -66,7 +66,7 @@ fn join_of(version: i16, client: Client, request: JoinGroupRequest) -> Join {
         group: request.group_id.to_string(),
         member: request.member_id.to_string(),
         instance: request.group_instance_id.map(|id| id.to_string()),
-        client: ClientInfo { id: client.id, host: client.host },
+        client: info_of(client),
         session_timeout_ms,
         rebalance_timeout_ms: match request.rebalance_timeout_ms {
             // Version 0 has no other.
