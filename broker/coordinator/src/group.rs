@@ -179,6 +179,14 @@ pub enum GroupError {
         /// As many as there may be.
         limit: usize,
     },
+    /// A member says more of itself than is kept.
+    #[error("a member says {size_bytes} bytes of itself, at most {limit_bytes} are kept")]
+    MemberTooLarge {
+        /// As sent.
+        size_bytes: usize,
+        /// As much as is kept.
+        limit_bytes: usize,
+    },
     /// More text than a commit may carry.
     #[error("{size_bytes} bytes of metadata with an offset, at most {limit_bytes} are kept")]
     MetadataTooLarge {

@@ -229,6 +229,8 @@ impl From<GroupError> for Failure {
             GroupError::InvalidSessionTimeout { .. } => ErrorCode::InvalidSessionTimeout,
             GroupError::MemberIdRequired => ErrorCode::MemberIdRequired,
             GroupError::TooManyMembers { .. } => ErrorCode::GroupMaxSizeReached,
+            // Kafka has no limit and no error for it; this one is not tried again.
+            GroupError::MemberTooLarge { .. } => ErrorCode::InvalidRequest,
             GroupError::MetadataTooLarge { .. } => ErrorCode::OffsetMetadataTooLarge,
             GroupError::OtherKind { .. } => ErrorCode::GroupIdNotFound,
             GroupError::FencedMemberEpoch { .. } => ErrorCode::FencedMemberEpoch,

@@ -14,6 +14,10 @@ use super::{
     Topics, Turn,
 };
 
+/// What a member may say of itself when it joins, of all its protocols: what is remembered of members is
+/// theirs, and nobody else bounds it before it is recorded.
+const MEMBER_BYTES_MAX: usize = 1 << 20;
+
 /// Records that are appended together where it does not matter how many are.
 const RECORDS_AT_ONCE: usize = 500;
 
@@ -273,10 +277,14 @@ impl Groups {
         let (min_ms, max_ms) =
             (self.settings.session_timeout_ms_min, self.settings.session_timeout_ms_max);
         let session_timeout_ms = join.session_timeout_ms;
+        let said_bytes = join.protocols.iter().map(|(name, said)| name.len() + said.len()).sum();
         let refused = if join.group.is_empty() {
             Some(GroupError::InvalidGroupId)
         } else if session_timeout_ms < min_ms || max_ms < session_timeout_ms {
             Some(GroupError::InvalidSessionTimeout { session_timeout_ms, min_ms, max_ms })
+        } else if MEMBER_BYTES_MAX < said_bytes {
+            let (size_bytes, limit_bytes) = (said_bytes, MEMBER_BYTES_MAX);
+            Some(GroupError::MemberTooLarge { size_bytes, limit_bytes })
         } else {
             None
         };

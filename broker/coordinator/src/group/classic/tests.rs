@@ -411,6 +411,11 @@ fn bounds_are_held() {
     }
     let ticket = world.join(Join { group: String::new(), ..join_of("") });
     assert_eq!(world.not_joined(ticket).error, GroupError::InvalidGroupId);
+    let mut talkative = join_of("");
+    talkative.protocols = vec![("range".to_owned(), Bytes::from(vec![0; 1 << 20]))];
+    let ticket = world.join(talkative);
+    let refused = world.not_joined(ticket).error;
+    assert!(matches!(refused, GroupError::MemberTooLarge { .. }), "{refused}");
     let ticket = world.join(join_of("nobody"));
     assert_eq!(world.not_joined(ticket).error, unknown("nobody"));
     assert_eq!(world.state(), "none");
