@@ -8,6 +8,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod groups;
 mod last_byte;
 mod rounds;
 mod slope;
