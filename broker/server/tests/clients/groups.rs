@@ -1,5 +1,5 @@
 //! Groups of consumers that nobody here wrote: a member is killed, static members are restarted one
-//! after the other, and one joins a group whose members go on.
+//! after the other, one joins a group whose members go on, and the broker is killed under all of them.
 //!
 //! Every client has a member program that tells what it is assigned, what is revoked and what it has
 //! processed; these histories are judged (`history`).
@@ -9,6 +9,8 @@ mod member;
 mod kills;
 mod restarts;
 mod cooperation;
+mod raw;
+mod broker_kills;
 
 use std::process::Command;
 use std::time::Duration;
@@ -39,17 +41,30 @@ struct Work {
     broker: Broker,
     pace: Option<Running>,
     // It is removed after the broker has ended.
-    _data: DataDir,
+    data: DataDir,
 }
 
 impl Work {
     /// None if librdkafka is not on this machine.
     fn start(name: &str) -> Option<Work> {
+        Work::start_at(name, "127.0.0.1:0")
+    }
+
+    fn start_at(name: &str, listen: &str) -> Option<Work> {
         let data = DataDir::new(&format!("groups-{name}"));
-        let broker = Broker::start_configured(&data, CONFIG, &["--listen", "127.0.0.1:0"]);
+        let broker = Broker::start_configured(&data, CONFIG, &["--listen", listen]);
         let arguments = ["create", broker.address(), TOPIC, &PARTITIONS.to_string()];
         json("log.py create", python("log.py")?.args(arguments));
-        Some(Work { broker, pace: None, _data: data })
+        Some(Work { broker, pace: None, data })
+    }
+
+    /// kill -9, and the next broker where the last one was.
+    fn restart(self) -> Work {
+        let Work { broker, pace, data } = self;
+        let address = broker.address().to_owned();
+        broker.kill();
+        let broker = Broker::start_configured(&data, CONFIG, &["--listen", &address]);
+        Work { broker, pace, data }
     }
 
     fn address(&self) -> &str {
@@ -57,8 +72,12 @@ impl Work {
     }
 
     fn begin(&mut self) {
+        self.begin_at(PER_SECOND);
+    }
+
+    fn begin_at(&mut self, per_second: u32) {
         let mut command: Command = python("pace.py").expect("the other script is there");
-        command.args([self.address(), TOPIC, &PARTITIONS.to_string(), &PER_SECOND.to_string()]);
+        command.args([self.address(), TOPIC, &PARTITIONS.to_string(), &per_second.to_string()]);
         self.pace = Some(Running::start("pace.py", &mut command).unwrap());
     }
 

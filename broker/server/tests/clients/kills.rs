@@ -21,10 +21,10 @@ const SHORT_LIFE: usize = 5;
 const LIFE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Random enough, and the same in each run.
-struct Delays(u64);
+pub(crate) struct Delays(pub(crate) u64);
 
 impl Delays {
-    fn next(&mut self, below_ms: u64) -> Duration {
+    pub(crate) fn next(&mut self, below_ms: u64) -> Duration {
         // Knuth's MMIX.
         self.0 =
             self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -32,7 +32,7 @@ impl Delays {
     }
 }
 
-fn kills_wanted() -> usize {
+pub(crate) fn kills_wanted() -> usize {
     match std::env::var("HIGHWATER_KILLS") {
         Ok(number) => number.parse().expect("HIGHWATER_KILLS is a number"),
         Err(_) => KILLS,

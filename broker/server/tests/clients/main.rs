@@ -5,8 +5,8 @@
 //! machine's pip, Maven, Go and npm are set up for. Where one cannot be installed, its tests say so on
 //! standard error and pass; with CI=true they fail instead.
 //!
-//! - HIGHWATER_KILLS: how often the broker is killed under load (10 if not said; 50 is the
-//!   full run).
+//! - HIGHWATER_KILLS: how often the broker is killed under load, and under groups (10 if not said; 50,
+//!   or 30 for groups alone, is the full run).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -189,6 +189,31 @@ impl History {
         self.spans.iter().map(|span| span.offsets.len()).sum()
     }
 
+    /// Of each partition, the last offset that was committed, where each record is before the next is
+    /// processed.
+    pub(super) fn acknowledged(&self) -> BTreeMap<u32, u64> {
+        let mut acknowledged = BTreeMap::new();
+        let mut last = None;
+        for event in &self.events {
+            let next = match event.what {
+                What::Record { partition, offset } => Some((partition, offset + 1)),
+                What::CommitFailed {} => {
+                    last = None;
+                    continue;
+                }
+                What::Closed => None,
+                What::Assigned { .. }
+                | What::Revoked { .. }
+                | What::Lost { .. }
+                | What::Heartbeat { .. } => continue,
+            };
+            if let Some((partition, offset)) = std::mem::replace(&mut last, next) {
+                acknowledged.insert(partition, offset);
+            }
+        }
+        acknowledged
+    }
+
     pub(super) fn commits_failed(&self) -> usize {
         self.commits_failed
     }
@@ -321,6 +346,17 @@ mod tests {
     fn a_partition_that_is_handed_over_is_no_reason_to_complain() {
         check(&[&FIRST, &[(5, "assigned 0 2"), (6, "record 0 2")]], &[], 0);
         check(&[&FIRST, &[(5, "assigned 0 2"), (6, "record 0 1"), (7, "record 0 2")]], &[], 1);
+    }
+
+    #[test]
+    fn what_is_committed_is_known_when_the_next_record_is_processed() {
+        let mut history = history("a", &FIRST);
+        assert_eq!(history.acknowledged().into_iter().collect::<Vec<_>>(), [(0, 1)]);
+        for event in ["commit_failed", "closed"] {
+            let line = format!(r#"{{"at": 5, "event": "{event}"}}"#);
+            history.add(serde_json::from_str(&line).unwrap());
+        }
+        assert_eq!(history.acknowledged().into_iter().collect::<Vec<_>>(), [(0, 1)]);
     }
 
     #[test]

@@ -49,6 +49,7 @@ pub(super) struct Group {
     client: Client,
     protocol: Protocol,
     commit: Commit,
+    name: &'static str,
     address: String,
     members: Vec<Member>,
 }
@@ -68,8 +69,27 @@ pub(super) fn now_us() -> u64 {
 
 impl Group {
     pub(super) fn new(work: &Work, client: Client, protocol: Protocol, commit: Commit) -> Group {
+        Group::named("workers", work, client, protocol, commit)
+    }
+
+    pub(super) fn named(
+        name: &'static str,
+        work: &Work,
+        client: Client,
+        protocol: Protocol,
+        commit: Commit,
+    ) -> Group {
         let address = work.address().to_owned();
-        Group { client, protocol, commit, address, members: Vec::new() }
+        Group { client, protocol, commit, name, address, members: Vec::new() }
+    }
+
+    /// Whom the next members are.
+    pub(super) fn set_client(&mut self, client: Client) {
+        self.client = client;
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// Starts a member, static if it has an instance, and gives its number. None if the client is not
@@ -80,7 +100,7 @@ impl Group {
             Commit::Auto => "auto",
         };
         let mut command = self.client.member()?;
-        command.args([&self.address, "workers", TOPIC, instance.unwrap_or("-")]);
+        command.args([&self.address, self.name, TOPIC, instance.unwrap_or("-")]);
         command.args([self.protocol.name(), commit]);
         let index = self.members.len();
         let name = format!("{:?} member {index}", self.client);
@@ -107,10 +127,18 @@ impl Group {
     /// Whether the running members have all partitions between them, and as many each.
     pub(super) fn is_balanced(&self) -> bool {
         let shares = self.shares();
-        let owned: BTreeSet<u32> =
-            self.members.iter().flat_map(|member| member.history.owned()).collect();
-        owned == (0..PARTITIONS).collect()
-            && shares.iter().all(|share| share * shares.len() == PARTITIONS as usize)
+        self.has_all() && shares.iter().all(|share| share * shares.len() == PARTITIONS as usize)
+    }
+
+    /// Whether they have all partitions between them.
+    pub(super) fn has_all(&self) -> bool {
+        let owned = self.members.iter().flat_map(|member| member.history.owned());
+        owned.collect::<BTreeSet<u32>>() == (0..PARTITIONS).collect()
+    }
+
+    /// Whether every record has been processed by somebody.
+    pub(super) fn has_processed(&self, sent: &[u64]) -> bool {
+        is_everything_processed(&self.histories(), sent)
     }
 
     /// Listens to everybody until something is so.
@@ -122,10 +150,7 @@ impl Group {
     ) {
         let deadline = Instant::now() + limit;
         loop {
-            let mut has_heard = false;
-            for member in &mut self.members {
-                has_heard |= member.listen();
-            }
+            let has_heard = self.listen();
             if is_so(self) {
                 return;
             }
@@ -136,6 +161,15 @@ impl Group {
                 std::thread::sleep(PAUSE);
             }
         }
+    }
+
+    /// Takes what members have said so far, and tells whether that was something.
+    pub(super) fn listen(&mut self) -> bool {
+        let mut has_heard = false;
+        for member in &mut self.members {
+            has_heard |= member.listen();
+        }
+        has_heard
     }
 
     /// Stops everybody when all is processed, and checks that all was as it has to be. Gives how many
@@ -154,7 +188,7 @@ impl Group {
         repeated
     }
 
-    fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let told: Vec<String> = self.members.iter().map(Member::summary).collect();
         told.join("\n")
     }
@@ -169,6 +203,12 @@ impl Group {
         lines.iter().for_each(|line| member.note(line));
         member.history.end(at);
         at
+    }
+
+    /// SIGTERM. Whether it can leave the group is not waited for.
+    pub(super) fn dismiss(&mut self, index: usize) {
+        let running = self.members[index].running.as_ref().expect("it has not ended");
+        running.signal(Signal::SIGTERM);
     }
 
     /// SIGTERM, on which a member leaves in good order.
@@ -191,6 +231,10 @@ impl Member {
         while let Some(running) = &self.running {
             match running.hear(Duration::ZERO) {
                 Heard::Line(line) => self.note(&line),
+                Heard::End if self.history.is_closed() => {
+                    self.running = None;
+                    self.history.end(now_us());
+                }
                 Heard::End => panic!("{} has ended: {}", self.name, running.errors()),
                 Heard::Silence => break,
             }

@@ -7,6 +7,7 @@ Prints how many each partition was sent.
 
 import json
 import sys
+import time
 
 from confluent_kafka import KafkaException, Producer
 
@@ -25,8 +26,9 @@ def main(bootstrap, topic, partitions, per_second):
     producer = Producer({"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 1})
     is_over = end_of_input()
     turn = 0
+    begun = time.monotonic()
     while not is_over.wait(TICK_SECONDS):
-        for _ in range(round(int(per_second) * TICK_SECONDS)):
+        while turn < (time.monotonic() - begun) * int(per_second):
             partition = turn % len(sent)
             producer.produce(topic, str(sent[partition]), partition=partition, on_delivery=delivered)
             sent[partition] += 1
