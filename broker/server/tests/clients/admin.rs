@@ -21,23 +21,26 @@ const GET_OFFSETS: &str = "org.apache.kafka.tools.GetOffsetShell";
 const START_LIMIT: Duration = Duration::from_secs(90);
 
 /// A virtual machine that runs Kafka's tools, one after the other.
-struct Tools {
+pub(crate) struct Tools {
     running: Running,
     address: String,
 }
 
 impl Tools {
-    fn start(address: &str) -> Option<Tools> {
+    pub(crate) fn start(address: &str) -> Option<Tools> {
         let running = Running::start("Kafka's tools", &mut java("Tools")?).unwrap();
         Some(Tools { running, address: address.to_owned() })
     }
 
     /// What a tool prints, and whether it was content.
-    fn run(&mut self, class: &str, arguments: &[&str]) -> (Vec<String>, bool) {
-        let mut words = vec![class, "--bootstrap-server", &self.address];
-        words.extend(arguments);
-        let line = words.join("\t");
-        self.running.say(&line).unwrap();
+    pub(crate) fn run(&mut self, class: &str, arguments: &[&str]) -> (Vec<String>, bool) {
+        let address = self.address.clone();
+        self.run_words(&[&[class, "--bootstrap-server", &address][..], arguments].concat())
+    }
+
+    /// For a tool that is told in another way where the broker is.
+    pub(crate) fn run_words(&mut self, words: &[&str]) -> (Vec<String>, bool) {
+        self.running.say(&words.join("\t")).unwrap();
         let mut lines = Vec::new();
         loop {
             let line = self.running.expect_line(PROGRAM_LIMIT).unwrap();

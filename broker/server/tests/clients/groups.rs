@@ -1,5 +1,6 @@
 //! Groups of consumers that nobody here wrote: a member is killed, static members are restarted one
 //! after the other, one joins a group whose members go on, and the broker is killed under all of them.
+//! Kafka's tools print of them what they print of Apache Kafka's groups.
 //!
 //! Every client has a member program that tells what it is assigned, what is revoked and what it has
 //! processed; these histories are judged (`history`).
@@ -11,6 +12,7 @@ mod restarts;
 mod cooperation;
 mod raw;
 mod broker_kills;
+mod tools;
 
 use std::process::Command;
 use std::time::Duration;

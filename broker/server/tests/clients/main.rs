@@ -7,6 +7,7 @@
 //!
 //! - HIGHWATER_KILLS: how often the broker is killed under load, and under groups (10 if not said; 50,
 //!   or 30 for groups alone, is the full run).
+//! - HIGHWATER_TOOLS_ADDRESS: of an Apache Kafka that prints what is expected of us (`groups/tools.rs`).
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
