@@ -89,7 +89,7 @@ fn number_in(line: &str, name: &str) -> i64 {
 
 #[test]
 fn kafkas_dump_tool_reads_sealed_segments() {
-    const COUNT: usize = 1500;
+    const COUNT: usize = 2500;
     let data = DataDir::new("dump");
     let broker = Broker::start(&data);
     let log = |arguments: &[&str]| {

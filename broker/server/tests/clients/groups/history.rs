@@ -68,6 +68,7 @@ pub(super) struct History {
     generations: BTreeMap<i64, BTreeSet<u32>>,
     complaints: Vec<String>,
     commits_failed: usize,
+    is_leaving: bool,
 }
 
 impl History {
@@ -79,7 +80,14 @@ impl History {
             generations: BTreeMap::new(),
             complaints: Vec::new(),
             commits_failed: 0,
+            is_leaving: false,
         }
+    }
+
+    /// It is asked to leave. From then on it may lose what it has: clients who leave while the group
+    /// rebalances say so, since others may have been given it already.
+    pub(super) fn leave(&mut self) {
+        self.is_leaving = true;
     }
 
     pub(super) fn add(&mut self, event: Event) {
@@ -98,7 +106,9 @@ impl History {
                 }
             }
             What::Lost { partitions } => {
-                self.complaints.push(format!("{partitions:?} were lost"));
+                if !self.is_leaving {
+                    self.complaints.push(format!("{partitions:?} were lost"));
+                }
                 for partition in partitions {
                     self.end_span(partition, at);
                 }
@@ -379,5 +389,10 @@ mod tests {
         check(&[&FIRST, &twice], &complaints, 0);
         let lost: [(u64, &str); 3] = [(5, "assigned 0 2"), (6, "record 0 2"), (7, "lost 0")];
         check(&[&FIRST, &lost], &["b: [0] were lost"], 0);
+        let mut leaver = history("a", &FIRST[..3]);
+        leaver.leave();
+        leaver
+            .add(serde_json::from_str(r#"{"at": 4, "event": "lost", "partitions": [0]}"#).unwrap());
+        assert_eq!(judge(&[&leaver], &[2]), (Vec::new(), 0));
     }
 }

@@ -207,7 +207,9 @@ impl Group {
 
     /// SIGTERM. Whether it can leave the group is not waited for.
     pub(super) fn dismiss(&mut self, index: usize) {
-        let running = self.members[index].running.as_ref().expect("it has not ended");
+        let member = &mut self.members[index];
+        member.history.leave();
+        let running = member.running.as_ref().expect("it has not ended");
         running.signal(Signal::SIGTERM);
     }
 
@@ -215,6 +217,7 @@ impl Group {
     pub(super) fn stop(&mut self, index: usize) {
         let member = &mut self.members[index];
         let running = member.running.take().expect("it has not ended");
+        member.history.leave();
         running.signal(Signal::SIGTERM);
         let (status, lines, errors) = running.finish(PROGRAM_LIMIT).unwrap();
         assert!(status.success(), "{}: {status}: {errors}", member.name);
