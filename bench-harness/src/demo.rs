@@ -65,6 +65,7 @@ impl Demo {
             bare: None,
             idle: None,
             compaction: None,
+            consumer_groups: Vec::new(),
         };
         Ok(Matrix {
             scenario,

@@ -26,6 +26,7 @@ mod saturation;
 mod bare;
 mod idle;
 mod compaction;
+mod consumer_groups;
 mod results;
 mod comparison;
 mod report;
@@ -36,14 +37,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use loadgen::changelog::ChangelogError;
+use loadgen::groups::GroupsError;
 use loadgen::in_full;
 use loadgen::live::Live;
 use loadgen::profile::ProfileError;
 use loadgen::run::RunError;
+use loadgen::table;
 use serde::{Deserialize, Serialize};
 use tuning::Facts;
 
-use crate::broker::{Broker, BrokerError, Places};
+use crate::broker::{Broker, BrokerError, BrokerSpec, Places};
 use crate::host::{self, HostError};
 use crate::placement::Placement;
 use crate::results::Moment;
@@ -55,6 +58,7 @@ pub use bare::BareNumbers;
 pub use cell::{Cell, CellLoad};
 pub use compaction::CompactionUse;
 pub use comparison::{Comparison, Finding, Metric};
+pub use consumer_groups::{ConsumerGroupsUse, Produced};
 pub use contenders::BrokerFacts;
 pub use events::Happened;
 pub use idle::IdleUse;
@@ -114,6 +118,8 @@ pub enum MatrixError {
     Run { what: &'static str, source: Box<RunError> },
     #[error("{what} did not come to an end")]
     Changelog { what: &'static str, source: Box<ChangelogError> },
+    #[error("consumer groups did not come to an end")]
+    ConsumerGroups { source: Box<GroupsError> },
     #[error("{broker} took nothing, so that there is nothing of which a peak could be a share")]
     NothingTaken { broker: String },
     #[error("cannot write {path}")]
@@ -179,6 +185,7 @@ impl Matrix {
             if is_first {
                 self.measure_idle(&bench, say);
                 self.measure_compaction(&bench, deadline, say);
+                self.measure_consumer_groups(&bench, deadline, say);
             }
         }
         Ok(store)
@@ -411,6 +418,39 @@ impl Matrix {
         }
     }
 
+    /// The brokers take turns: A B, B A, A B.
+    fn measure_consumer_groups(
+        &self,
+        bench: &Bench<'_>,
+        deadline: Option<Instant>,
+        say: &mut dyn FnMut(&str),
+    ) {
+        for load in &self.scenario.consumer_groups {
+            for repetition in 0..self.scenario.repetitions {
+                let mut specs: Vec<&BrokerSpec> = self.scenario.brokers.iter().collect();
+                if !repetition.is_multiple_of(2) {
+                    specs.reverse();
+                }
+                for spec in specs {
+                    let file = consumer_groups_file(&spec.name, &load.name, repetition);
+                    let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+                    if bench.store.has(&file) || is_late {
+                        continue;
+                    }
+                    say(&format!("{}, consumer groups: {}", spec.name, load.name));
+                    let measured = consumer_groups::measure(bench, spec, load);
+                    match &measured {
+                        Ok(it) => say(&table::groups(&it.outcome)),
+                        Err(error) => say(&in_full(error)),
+                    }
+                    let kept = measured.map_err(|error| in_full(&error));
+                    // Likewise.
+                    let _ = bench.store.put(&file, &kept);
+                }
+            }
+        }
+    }
+
     fn measure_idle(&self, bench: &Bench<'_>, say: &mut dyn FnMut(&str)) {
         let Some(idle) = self.scenario.idle else { return };
         for spec in &self.scenario.brokers {
@@ -429,6 +469,11 @@ impl Matrix {
 /// The file of one compaction.
 fn compaction_file(name: &str, repetition: u32) -> String {
     format!("compaction-{}-{}.json", file_name(name), repetition + 1)
+}
+
+/// The file of one run of one load.
+fn consumer_groups_file(broker: &str, load: &str, repetition: u32) -> String {
+    format!("groups-{}-{}-{}.json", file_name(load), file_name(broker), repetition + 1)
 }
 
 fn placement_file(layout: Layout) -> String {

@@ -4,6 +4,7 @@
 //! prints. Does not know: how a cell is run.
 
 mod choice;
+mod consumer_groups;
 mod group;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use choice::{BatchShape, Durability, Event, Happening, Layout, Peak, Promise};
+pub use consumer_groups::ConsumerGroups;
 pub use group::{Closed, Group, GroupLoad, Open};
 
 use crate::broker::{BrokerSpec, Kind};
@@ -34,6 +36,8 @@ pub struct Scenario {
     pub bare: Option<Bare>,
     pub idle: Option<Idle>,
     pub compaction: Option<Compaction>,
+    #[serde(default, rename = "consumer_groups")]
+    pub consumer_groups: Vec<ConsumerGroups>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,6 +160,7 @@ impl Scenario {
         }
         self.groups.retain(|group| names.contains(&group.name));
         (self.bare, self.idle, self.compaction) = (None, None, None);
+        self.consumer_groups.clear();
         Ok(self)
     }
 
@@ -217,6 +222,9 @@ impl Scenario {
         }
         no_twins(&name, "brokers", self.brokers.iter().map(|it| it.name.as_str()))?;
         no_twins(&name, "groups of cells", self.groups.iter().map(|it| it.name.as_str()))?;
+        let loads = || self.consumer_groups.iter().map(|it| it.name.as_str());
+        no_twins(&name, "loads of consumer groups", loads())?;
+        loads().try_for_each(|it| check_name("consumer groups", it))?;
         let repetitions = self.groups.iter().filter_map(|group| group.repetitions);
         for repetitions in repetitions.chain([self.repetitions]) {
             if !(1..=REPETITIONS_MAX).contains(&repetitions) {

@@ -42,5 +42,6 @@ pub mod sink;
 pub mod calibrate;
 pub mod saturation;
 pub mod changelog;
+pub mod groups;
 pub mod table;
 pub mod folder;

@@ -13,6 +13,7 @@ use anyhow::bail;
 use clap::{Args, Parser, Subcommand};
 use loadgen::calibrate::{self, CalibrationSettings};
 use loadgen::condition::{self, Condition};
+use loadgen::groups::{self, GroupsSettings};
 use loadgen::live::Live;
 use loadgen::plan::{KeyDistribution, SizeDistribution};
 use loadgen::profile::Profile;
@@ -51,6 +52,9 @@ enum Command {
     /// Runs a load; fails if an acknowledged record is missing, repeated, out of order or damaged.
     #[command(after_help = EXIT_CODES)]
     Run(Box<RunArgs>),
+    /// Runs consumer groups: members that join, commit at a rate, leave and come again; fails if a
+    /// committed offset is not what was acknowledged, or a group does not divide its partitions.
+    Groups(GroupsArgs),
     /// Measures what the generator and the host can do at most and at best, against a broker that
     /// accepts everything and does nothing.
     Calibrate(CalibrateArgs),
@@ -177,6 +181,46 @@ struct CalibrateArgs {
     json: bool,
 }
 
+#[derive(Args)]
+struct GroupsArgs {
+    /// Brokers to ask first, HOST:PORT, separated by commas.
+    #[arg(long, value_delimiter = ',', required = true)]
+    bootstrap: Vec<String>,
+    #[arg(long, default_value = "1000")]
+    groups: u32,
+    /// Of each group, and the partitions of the topic that they all read.
+    #[arg(long, default_value = "3")]
+    members: u32,
+    /// Of all members together, each commit of one partition.
+    #[arg(long, default_value = "10k/s")]
+    commits: Rate,
+    /// How often a member leaves its group and comes again once the others have its partitions.
+    #[arg(long, default_value = "0/s")]
+    churn: Rate,
+    /// Between two heartbeats of a member.
+    #[arg(long, default_value = "3s")]
+    heartbeat: Span,
+    #[arg(long, default_value = "45s")]
+    session_timeout: Span,
+    /// New members, until all are there.
+    #[arg(long, default_value = "1000/s")]
+    arrivals: Rate,
+    /// Commits before those that are measured.
+    #[arg(long, default_value = "1s")]
+    warm_up: Span,
+    #[arg(long, default_value = "20s")]
+    duration: Span,
+    /// How long groups may take to divide their partitions.
+    #[arg(long, default_value = "60s")]
+    patience: Span,
+    /// The processor for the generator to stay on.
+    #[arg(long)]
+    processor: Option<usize>,
+    /// Print JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
 /// What is produced and how: of a run, and of the calibration for one.
 #[derive(Args)]
 struct ProducerArgs {
@@ -256,6 +300,7 @@ fn main() -> ExitCode {
 fn obey(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Run(args) => run_load(*args),
+        Command::Groups(args) => run_groups(args),
         Command::Calibrate(args) => calibrate_host(args),
         Command::Sink(args) => run_sink(args),
         Command::Profiles => {
@@ -298,6 +343,17 @@ fn run_load(args: RunArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
+fn run_groups(args: GroupsArgs) -> anyhow::Result<ExitCode> {
+    let json = args.json;
+    let outcome = groups::run(&args.settings(), || {})?;
+    if json {
+        say(&format!("{}\n", serde_json::to_string_pretty(&outcome)?))?;
+    } else {
+        say(&table::groups(&outcome))?;
+    }
+    Ok(if outcome.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn calibrate_host(args: CalibrateArgs) -> anyhow::Result<ExitCode> {
     let json = args.json;
     let calibrated = calibrate::calibrate(&args.settings())?;
@@ -324,6 +380,25 @@ fn run_sink(args: SinkArgs) -> anyhow::Result<ExitCode> {
     say(&format!("listening on {}\n", sink.address()))?;
     sink.wait()?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl GroupsArgs {
+    fn settings(self) -> GroupsSettings {
+        GroupsSettings {
+            bootstrap: self.bootstrap,
+            groups: self.groups,
+            members: self.members,
+            commits: self.commits,
+            churn: self.churn,
+            heartbeat: self.heartbeat,
+            session_timeout: self.session_timeout,
+            arrivals: self.arrivals,
+            warm_up: self.warm_up,
+            duration: self.duration,
+            patience: self.patience,
+            processor: self.processor,
+        }
+    }
 }
 
 impl CalibrateArgs {

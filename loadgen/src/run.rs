@@ -39,6 +39,8 @@ pub enum RunError {
     Cluster(#[from] ClusterError),
     #[error("cannot choose a number for the run: {0}")]
     Random(std::io::Error),
+    #[error("cannot open as many files and sockets as the limits of this process allow: {0}")]
+    OpenFiles(std::io::Error),
     #[error("the broker answers nothing within {waited_ms} ms")]
     NoAnswer { waited_ms: u128 },
     #[error(
@@ -65,7 +67,7 @@ fn prepare_and_run(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, Run
     if let Some(measured) = saturation::measure(settings)? {
         return prepare_and_run(&measured.settings, live);
     }
-    let hosts = settings.hosts().map_err(SettingsError::from)?;
+    let hosts = settings.hosts()?;
     #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
     let run = runtime::host::random_seed().map_err(RunError::Random)? as u32;
     let (topics, partitions_per_topic) = match &settings.topics.existing {

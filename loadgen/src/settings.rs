@@ -337,9 +337,6 @@ const KEYS_MAX: u32 = 100_000_000;
 
 impl Settings {
     pub fn check(&self) -> Result<(), SettingsError> {
-        if self.bootstrap.is_empty() {
-            return Err(SettingsError::NoBroker);
-        }
         self.hosts()?;
         let records = &self.records;
         for size in [records.size.min(), records.size.max()] {
@@ -403,8 +400,8 @@ impl Settings {
         }
     }
 
-    pub fn hosts(&self) -> Result<Vec<Host>, HostError> {
-        self.bootstrap.iter().map(|host| host.parse()).collect()
+    pub fn hosts(&self) -> Result<Vec<Host>, SettingsError> {
+        hosts_of(&self.bootstrap)
     }
 
     /// What a batch may have in it, by number and by size.
@@ -418,7 +415,20 @@ impl Settings {
     }
 }
 
-fn range(name: &'static str, value: u64, min: u64, max: u64) -> Result<(), SettingsError> {
+/// The brokers to ask first, of which there has to be one.
+pub(crate) fn hosts_of(bootstrap: &[String]) -> Result<Vec<Host>, SettingsError> {
+    if bootstrap.is_empty() {
+        return Err(SettingsError::NoBroker);
+    }
+    Ok(bootstrap.iter().map(|host| host.parse()).collect::<Result<Vec<Host>, HostError>>()?)
+}
+
+pub(crate) fn range(
+    name: &'static str,
+    value: u64,
+    min: u64,
+    max: u64,
+) -> Result<(), SettingsError> {
     if value < min {
         return Err(SettingsError::TooSmall { name, value, min });
     }

@@ -1,6 +1,7 @@
 //! Runs in plain text.
 
 mod calibration;
+mod groups;
 
 use std::fmt::Write;
 
@@ -15,6 +16,7 @@ use crate::settings::{Base, Load, RecordSettings, Settings};
 use crate::units::{bytes_text, count_text, grouped, nanos, three_digits, time_text};
 
 pub use calibration::calibration;
+pub use groups::groups;
 
 /// What a refused percentile shows.
 pub const TOO_FEW: &str = "too few";

@@ -5,6 +5,7 @@ mod closed;
 mod open;
 mod timeline;
 mod rest;
+mod consumer_groups;
 
 use super::cell::Cell as MatrixCell;
 use super::comparison::{Comparison, Finding, Metric};

@@ -13,14 +13,15 @@ use tuning::Facts;
 use super::bare::BareNumbers;
 use super::cell::Cell;
 use super::compaction::CompactionUse;
+use super::consumer_groups::ConsumerGroupsUse;
 use super::contenders::BrokerFacts;
 use super::idle::IdleUse;
 use super::plan::turns;
 use super::run::{Run, Trace};
 use super::store::{Store, StoreError};
-use super::{Origin, broker_file, compaction_file, placement_file};
+use super::{Origin, broker_file, compaction_file, consumer_groups_file, placement_file};
 use crate::placement::Placement;
-use crate::scenario::{Layout, Scenario, ScenarioError};
+use crate::scenario::{ConsumerGroups, Layout, Scenario, ScenarioError};
 use crate::units::file_name;
 
 /// Every number of every run, in the folder.
@@ -56,6 +57,9 @@ pub struct BrokerResults {
     pub idle: Option<IdleUse>,
     #[serde(default)]
     pub compactions: Vec<CompactionUse>,
+    /// In the order of their loads and repetitions.
+    #[serde(default)]
+    pub consumer_groups: Vec<ConsumerGroupsUse>,
     /// What went wrong outside of any cell.
     pub errors: Vec<String>,
 }
@@ -156,6 +160,13 @@ impl Results {
     }
 }
 
+impl BrokerResults {
+    /// All runs of one load.
+    pub fn uses_of(&self, load: &ConsumerGroups) -> Vec<&ConsumerGroupsUse> {
+        self.consumer_groups.iter().filter(|it| it.name == load.name).collect()
+    }
+}
+
 fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResults, StoreError> {
     let mut results = BrokerResults { name: name.to_owned(), ..BrokerResults::default() };
     for layout in [Layout::Pinned, Layout::Shared] {
@@ -178,6 +189,22 @@ fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResult
             Some(Ok(numbers)) => results.compactions.push(numbers),
             Some(Err(error)) => results.errors.push(format!("compaction: {error}")),
             None => results.errors.push(format!("compaction {}: not run", repetition + 1)),
+        }
+    }
+    for load in &scenario.consumer_groups {
+        for repetition in 0..scenario.repetitions {
+            let file = consumer_groups_file(name, &load.name, repetition);
+            let what = format!("consumer groups {}", load.name);
+            match store.get::<Result<ConsumerGroupsUse, String>>(&file)? {
+                Some(Ok(used)) => {
+                    if !used.is_good() {
+                        results.errors.push(format!("{what} {}: broken", repetition + 1));
+                    }
+                    results.consumer_groups.push(used);
+                }
+                Some(Err(error)) => results.errors.push(format!("{what}: {error}")),
+                None => results.errors.push(format!("{what} {}: not run", repetition + 1)),
+            }
         }
     }
     if scenario.idle.is_some() {

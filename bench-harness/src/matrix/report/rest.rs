@@ -7,7 +7,7 @@ use loadgen::ledger::Counts;
 use super::super::bare::{BareNumbers, p50};
 use super::super::compaction::CompactionUse;
 use super::super::results::{BrokerResults, Results};
-use super::seconds_text;
+use super::{consumer_groups, seconds_text};
 use crate::report::{Cell, Document, Table, common};
 use crate::statistics::Ratio;
 use crate::units::{
@@ -18,6 +18,7 @@ pub(super) fn put(document: &mut Document, results: &Results) {
     put_bare(document, results);
     put_idle(document, results);
     put_compactions(document, results);
+    consumer_groups::put(document, results);
     put_books(document, results);
     put_errors(document, results);
     put_settings(document, results);
@@ -25,7 +26,7 @@ pub(super) fn put(document: &mut Document, results: &Results) {
     put_limits(document);
 }
 
-fn table(head: &[&str], rows: Vec<Vec<Cell>>, note: &str) -> Table {
+pub(super) fn table(head: &[&str], rows: Vec<Vec<Cell>>, note: &str) -> Table {
     let head = head.iter().map(|it| (*it).to_owned()).collect();
     Table { head, rows, note: (!note.is_empty()).then(|| note.to_owned()) }
 }
@@ -207,16 +208,7 @@ fn put_compaction_ratios(document: &mut Document, results: &Results) {
                 .zip(&other.compactions)
                 .map(|(one, other)| (read(other), read(one)))
                 .collect();
-            let ratio = Ratio::of_pairs(&pairs);
-            ratio.map_or("–".to_owned(), |ratio| match ratio.interval {
-                Some((low, high)) => format!(
-                    "{} ({} – {})",
-                    three_digits(ratio.value),
-                    three_digits(low),
-                    three_digits(high)
-                ),
-                None => three_digits(ratio.value),
-            })
+            ratio_text(&pairs)
         };
         document.text(format!(
             "{} over {}: time {}, processor time {}, memory at most {}.",
@@ -227,6 +219,20 @@ fn put_compaction_ratios(document: &mut Document, results: &Results) {
             ratio(|it| it.used.resident_bytes_max as f64),
         ));
     }
+}
+
+/// The ratio of pairs with its interval.
+pub(super) fn ratio_text(pairs: &[(f64, f64)]) -> String {
+    let ratio = Ratio::of_pairs(pairs);
+    ratio.map_or("–".to_owned(), |ratio| match ratio.interval {
+        Some((low, high)) => format!(
+            "{} ({} – {})",
+            three_digits(ratio.value),
+            three_digits(low),
+            three_digits(high)
+        ),
+        None => three_digits(ratio.value),
+    })
 }
 
 fn put_books(document: &mut Document, results: &Results) {
