@@ -7,7 +7,8 @@
 //!  has divided      churn: one of a group leaves, the others       are asked for and compared with
 //!  its topic        divide anew, it comes again, they do so again  what it has acknowledged
 //! ```
-//! Guarantees: a commit's time counts from when it was due, however late it could be sent; a commit
+//! Guarantees: a commit's time counts from when it was due, however late it could be sent, and also if
+//! it never could; a commit
 //! that fell due while its member had no partitions is counted as withheld, as no consumer commits
 //! then; a division counts when every partition is read by somebody, and by nobody else, in one
 //! generation.
@@ -129,11 +130,14 @@ pub struct CommitCounts {
     pub withheld: u64,
     /// Ended in errors, which are among the notes.
     pub failed: u64,
+    /// Not sent before all was over, as those before them waited for so long. They count with the
+    /// time that they had waited by then.
+    pub unsent: u64,
 }
 
 impl CommitCounts {
     pub fn due(&self) -> u64 {
-        self.acknowledged + self.refused + self.withheld + self.failed
+        self.acknowledged + self.refused + self.withheld + self.failed + self.unsent
     }
 }
 
@@ -158,7 +162,7 @@ pub struct GroupsOutcome {
     /// initial delay is part of it.
     pub formed: Summary,
     pub commits: CommitCounts,
-    /// From when a commit was due until it was acknowledged.
+    /// From when a commit was due until it was acknowledged; at least so long where some are unsent.
     pub commit_times: Summary,
     pub rebalances: Rebalances,
     /// In the measured time.
@@ -399,6 +403,11 @@ impl Measured {
             unfinished: 0,
             heartbeats: 0,
         }
+    }
+
+    /// How long a commit took, or has waited.
+    fn note_time(&mut self, time: Duration) {
+        self.commit_times.record(nanos(time)).expect("it grows with its values");
     }
 }
 

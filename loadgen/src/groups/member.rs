@@ -9,7 +9,6 @@ use runtime::{Instant, now, sleep, timeout};
 
 use super::group::{Group, Held, Orders};
 use super::{GroupsSettings, Load, Window};
-use crate::units::nanos;
 use crate::worker::cluster_options;
 
 /// One request at a time, as a member waits for each answer.
@@ -62,6 +61,7 @@ pub(super) async fn run(load: Rc<Load>, group: Rc<Group>, number: u32, schedule:
     loop {
         let orders = task.group.orders();
         if orders.is_over {
+            task.give_up_commits(orders);
             task.leave().await;
             return;
         }
@@ -153,6 +153,23 @@ impl Task {
         }
     }
 
+    /// What should have been sent by now and was not.
+    fn give_up_commits(&mut self, orders: Orders) {
+        let Some(window) = orders.window else { return };
+        loop {
+            let due = self.schedule.due(window);
+            if now() < due {
+                return;
+            }
+            self.schedule.advance();
+            if window.from <= due {
+                let mut measured = self.load.measured.borrow_mut();
+                measured.commits.unsent += 1;
+                measured.note_time(now().since(due));
+            }
+        }
+    }
+
     async fn commit(&mut self, window: Window, due: Instant) -> Result<(), ClusterError> {
         self.schedule.advance();
         let of_topic = self.member.partitions().get(&self.load.topic);
@@ -176,8 +193,7 @@ impl Task {
             match &standing {
                 Ok(Standing::Stable) => {
                     measured.commits.acknowledged += 1;
-                    let took_ns = nanos(now().since(due));
-                    measured.commit_times.record(took_ns).expect("it grows with its values");
+                    measured.note_time(now().since(due));
                 }
                 Ok(Standing::Rebalancing | Standing::Lost) => measured.commits.refused += 1,
                 Err(_) => measured.commits.failed += 1,

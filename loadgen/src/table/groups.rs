@@ -41,6 +41,7 @@ pub fn groups(outcome: &GroupsOutcome) -> String {
         ("refused", commits.refused),
         ("withheld", commits.withheld),
         ("failed", commits.failed),
+        ("unsent", commits.unsent),
         ("heartbeats", outcome.heartbeats),
         ("leaves skipped", rebalances.skipped),
         ("unfinished", rebalances.unfinished),
@@ -53,6 +54,11 @@ pub fn groups(outcome: &GroupsOutcome) -> String {
         let _ = writeln!(text, "{count} × {note}");
     }
     let _ = writeln!(text, "generator: {} % of a processor", three_digits(outcome.cpu * 100.0));
+    if 0 < commits.unsent {
+        text.push_str(
+            "OVERLOADED: commits that were not sent count with the time that they waited\n",
+        );
+    }
     for wrong in &outcome.wrong {
         let _ = writeln!(text, "WRONG {wrong}");
     }

@@ -6,6 +6,7 @@ use super::super::consumer_groups::{ConsumerGroupsUse, Produced};
 use super::super::results::{BrokerResults, Results};
 use super::rest::{ratio_text, table};
 use super::seconds_text;
+use crate::report::common::capitalised;
 use crate::report::{Cell, Document};
 use crate::scenario::ConsumerGroups;
 use crate::units::{bytes_text, grouped, median_min_max, percent_text, time_text, whole};
@@ -35,7 +36,7 @@ fn put_load(document: &mut Document, results: &Results, load: &ConsumerGroups) {
         "commit p99",
         "commit p99.9",
         "commits acknowledged",
-        "refused, withheld",
+        "refused, withheld, unsent",
         "divided after a leave",
         "and after its return",
         "produce p50",
@@ -45,7 +46,7 @@ fn put_load(document: &mut Document, results: &Results, load: &ConsumerGroups) {
     ];
     let rows = brokers.iter().map(|(broker, uses)| row(broker, uses)).collect();
     let note = "Medians over the repetitions, with the least and the most. A commit counts from when \
-                it was due until it is acknowledged, a record likewise. Divided: from a member's wish \
+                it was due until it is acknowledged, a record likewise; those that fell due while their                 member was joining are withheld, and those that could not be sent before the end                 count with the time they had waited. Divided: from a member's wish \
                 to leave, or to come again, until everybody has partitions of one new generation and \
                 every partition is somebody's; the longest of a repetition below its median, which \
                 stands on few samples where few members came and went. The processor's share is \
@@ -58,7 +59,7 @@ fn put_load(document: &mut Document, results: &Results, load: &ConsumerGroups) {
 }
 
 fn text_of(load: &ConsumerGroups) -> String {
-    let mut text = load.about.clone();
+    let mut text = capitalised(&load.about);
     if !text.is_empty() {
         text.push_str(". ");
     }
@@ -95,6 +96,9 @@ fn row(broker: &BrokerResults, uses: &[&ConsumerGroupsUse]) -> Vec<Cell> {
     if is_bound {
         name.push_str("\nclient-bound");
     }
+    if uses.iter().any(|it| 0 < it.outcome.commits.unsent) {
+        name.push_str("\noverloaded: at least");
+    }
     let spread = |read: &dyn Fn(&ConsumerGroupsUse) -> Option<f64>,
                   text: &dyn Fn(f64) -> String| {
         let numbers: Vec<f64> = uses.iter().filter_map(|it| read(it)).collect();
@@ -127,9 +131,10 @@ fn row(broker: &BrokerResults, uses: &[&ConsumerGroupsUse]) -> Vec<Cell> {
         time(|it| it.outcome.commit_times.p99_9),
         Cell::from(grouped(uses.iter().map(|it| it.outcome.commits.acknowledged).sum())),
         Cell::from(format!(
-            "{}, {}",
+            "{}, {}, {}",
             grouped(uses.iter().map(|it| it.outcome.commits.refused).sum()),
-            grouped(uses.iter().map(|it| it.outcome.commits.withheld).sum())
+            grouped(uses.iter().map(|it| it.outcome.commits.withheld).sum()),
+            grouped(uses.iter().map(|it| it.outcome.commits.unsent).sum())
         )),
         divided(|it| it.outcome.rebalances.left),
         divided(|it| it.outcome.rebalances.joined),

@@ -1,4 +1,4 @@
-use crate::units::{Rate, Span};
+use crate::units::{Rate, Span, nanos};
 
 use super::*;
 
