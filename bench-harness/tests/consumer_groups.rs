@@ -11,8 +11,12 @@ use bench_harness::broker::{Broker, BrokerSpec, Kind, Places};
 use bench_harness::matrix::{Matrix, Results};
 use bench_harness::scenario::Scenario;
 use loadgen::groups::{GroupsSettings, run};
+use loadgen::measure::Clock;
+use loadgen::profile::Profile;
+use loadgen::settings::{Base, Load, OpenLoop, Settings};
 use loadgen::table;
 use loadgen::units::{Rate, Span};
+use tuning::Facts;
 
 /// From the start of the measured time.
 const KILL_AFTER: Duration = Duration::from_secs(2);
@@ -65,6 +69,35 @@ fn many_groups_have_what_was_acknowledged_when_the_broker_was_killed() {
     assert_eq!(outcome.commits.due(), 12_000, "{text}");
     let divided = outcome.rebalances.joined.count;
     assert!(10 <= divided && 6000 <= outcome.commits.acknowledged, "{text}");
+    broker.stop().unwrap();
+}
+
+/// Members on two cores divide what both produce, and the groups have everything by what they commit.
+#[test]
+fn groups_read_a_run_of_two_workers_between_their_members() {
+    let Some(places) = places("groups-read") else { return };
+    let spec = BrokerSpec { config: CONFIG.to_owned(), ..BrokerSpec::new("ours", Kind::Highwater) };
+    let broker = Broker::start(&spec, &[], &places).unwrap();
+    let load = Load::Open(OpenLoop {
+        base: Base::Rate(Rate(2000.0)),
+        duration: Span(Duration::from_secs(6)),
+        ..OpenLoop::usual(Profile::find("steady").unwrap())
+    });
+    let mut settings = Settings::usual(broker.address.clone(), load);
+    settings.readers = ["group:3", "group:1", "2xgroup:5"].map(|it| it.parse().unwrap()).into();
+    // Two of those that are there, or the only one twice.
+    let allowed = Facts::read(&places.data).unwrap().processor.allowed;
+    settings.processors = allowed.iter().cycle().take(2).copied().collect();
+    let outcome = loadgen::run::run(&settings).unwrap();
+    let text = table::outcome(&outcome);
+    assert!(outcome.verdict().is_good(), "{text}");
+    assert_eq!(outcome.readers.len(), 4, "{text}");
+    for reader in &outcome.readers {
+        assert!(outcome.is_whole(&reader.counts), "{text}");
+        assert_eq!(reader.counts.records, outcome.counts.acknowledged, "{text}");
+        assert!(reader.counts.ended_ns.is_some(), "{text}");
+        assert!(0 < reader.measurements.total(Clock::EndToEnd).len(), "{text}");
+    }
     broker.stop().unwrap();
 }
 

@@ -119,8 +119,8 @@ pub enum Consume {
     After,
 }
 
-/// Consumers of one kind, written as `tail`, `3xtail`, `slow:10k/s`, `slow:1x`,
-/// `catch-up:20s`.
+/// Consumers of one kind, written as `tail`, `3xtail`, `slow:10k/s`, `slow:1x`, `catch-up:20s`,
+/// `group:3`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ReaderSettings {
@@ -139,6 +139,9 @@ pub enum Pace {
     SlowOfBase(f64),
     /// Everything from the start of the run on, beginning so long after the end of the warm-up.
     CatchUp(Span),
+    /// Whatever there is, at once, by a consumer group of so many members, which have everything
+    /// between them and commit how far they have read.
+    Group(u32),
 }
 
 impl ReaderSettings {
@@ -152,8 +155,8 @@ impl FromStr for ReaderSettings {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<ReaderSettings, UnitError> {
-        let expected = "a kind of consumer such as tail, 3xtail, slow:10k/s, slow:1x or \
-                        catch-up:20s";
+        let expected = "a kind of consumer such as tail, 3xtail, slow:10k/s, slow:1x, \
+                        catch-up:20s or group:3";
         let refused = || UnitError { text: text.to_owned(), expected };
         let (count, kind) = match text.split_once('x') {
             Some((count, kind)) if count.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -168,6 +171,7 @@ impl FromStr for ReaderSettings {
                 None => Pace::Slow(rate.parse()?),
             },
             Some(("catch-up", after)) => Pace::CatchUp(after.parse()?),
+            Some(("group", members)) => Pace::Group(members.parse().map_err(|_| refused())?),
             _ => return Err(refused()),
         };
         Ok(ReaderSettings { count, pace })
@@ -184,6 +188,7 @@ impl fmt::Display for ReaderSettings {
             Pace::Slow(rate) => write!(f, "slow:{rate}"),
             Pace::SlowOfBase(multiple) => write!(f, "slow:{multiple}x"),
             Pace::CatchUp(after) => write!(f, "catch-up:{after}"),
+            Pace::Group(members) => write!(f, "group:{members}"),
         }
     }
 }
@@ -332,6 +337,8 @@ const HEADERS_MAX: u64 = 1000;
 const WORKERS_MAX: usize = 64;
 const CONNECTIONS_MAX: u32 = 4096;
 const READERS_MAX: u64 = 1000;
+/// Members of one group.
+const GROUP_MAX: u64 = 1000;
 const PARTITIONS_MAX: u32 = 100_000;
 const KEYS_MAX: u32 = 100_000_000;
 
@@ -352,6 +359,9 @@ impl Settings {
         let readers_count: u64 = self.readers.iter().map(|it| u64::from(it.count)).sum();
         range("number of --reader", readers_count, 0, READERS_MAX)?;
         for reader in &self.readers {
+            if let Pace::Group(members) = reader.pace {
+                range("number of members of --reader group", members.into(), 1, GROUP_MAX)?;
+            }
             let Some(rate_per_s) = self.rate_of(reader.pace) else {
                 return Err(SettingsError::ReaderBase { reader: reader.to_string() });
             };
@@ -391,7 +401,7 @@ impl Settings {
     /// base that is still to be measured counts as 1.
     pub fn rate_of(&self, pace: Pace) -> Option<f64> {
         match (pace, &self.load) {
-            (Pace::Tail | Pace::CatchUp(_), _) => Some(f64::INFINITY),
+            (Pace::Tail | Pace::CatchUp(_) | Pace::Group(_), _) => Some(f64::INFINITY),
             (Pace::Slow(rate), _) => Some(rate.0),
             (Pace::SlowOfBase(_), Load::Closed(_)) => None,
             (Pace::SlowOfBase(multiple), Load::Open(open)) => {

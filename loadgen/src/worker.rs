@@ -15,6 +15,7 @@ mod closed;
 mod consumer;
 mod look;
 mod reader;
+mod group;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ use client::{Cluster, ClusterError, ClusterOptions, Connection, ConnectionOption
 use model::record_batch::Compression;
 use model::{BrokerId, Offset, Timestamp};
 use runtime::sync::watch::Watch;
-use runtime::{Instant, TimedOut, now, sleep_until, spawn, timeout};
+use runtime::{Instant, JoinHandle, TimedOut, now, sleep_until, spawn, timeout};
 use wire::{ErrorCode, Text};
 
 use crate::ledger::{Counts, Ledger};
@@ -106,7 +107,8 @@ struct Worker {
     notes: RefCell<BTreeMap<String, u64>>,
     /// Requests that have no answer yet, or are not written yet if none will come.
     outstanding: Watch<usize>,
-    readers: Vec<Rc<Reader>>,
+    /// Of each reader its parts here: one, or one for each of the group's members that are here.
+    readers: Vec<Vec<Rc<Reader>>>,
     /// Since the start, in order: when all connections are opened anew.
     reconnects: Vec<Duration>,
     /// By partition: where reading back ends, once that is known.
@@ -121,20 +123,21 @@ pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError
         // Another worker could not be prepared and says why, if it was not this one.
         return Err(prepared.err().unwrap_or(ClusterError::NoBootstrap));
     };
-    let (worker, lanes, positions) = prepared?;
+    let Prepared { worker, lanes, positions, members } = prepared?;
     worker.start.set(start);
     let (warm_up, _) = worker.settings.load.times();
     live.note_start((start + warm_up).as_nanos());
-    let worker = Rc::new(worker);
     spawn(tick(worker.clone(), live));
     let during = worker.settings.fetch.when == Consume::During;
     let tailing = during.then(|| consumer::spawn_all(&worker, &positions));
-    let beside = consumer::spawn_readers(&worker, &positions);
+    let mut beside = consumer::spawn_readers(&worker, &positions);
+    beside.extend(members);
     let schedule_end = start + worker.schedule_length();
     let deadline = schedule_end + worker.settings.drain_max.0;
     let lanes = lane::run_all(&worker, lanes, deadline).await;
     worker.wait_for_answers(deadline).await;
     lane::flush_all(&worker, lanes).await;
+    gate.note_produced();
     let read_from = now();
     let already = worker.ledger.borrow().counts(true).consumed;
     let ends = worker.partitions.ends(&worker.cluster, worker.share).await?;
@@ -151,15 +154,23 @@ pub(crate) async fn run(input: WorkerInput) -> Result<WorkerOutput, ClusterError
         measurements: worker.measured.borrow().clone(),
         notes: worker.notes.borrow().clone(),
         read_back: (read_back, consumed - already),
-        readers: worker.readers.iter().map(|reader| reader.found()).collect(),
+        readers: worker.readers.iter().map(|parts| Reader::found_by(parts)).collect(),
     })
 }
 
-/// Connects, and finds out where each partition ends before the run.
-async fn prepare(
-    input: WorkerInput,
-) -> Result<(Worker, Vec<lane::Lane>, Vec<Offset>), ClusterError> {
-    let WorkerInput { settings, topics, partitions_per_topic, share, run, plan, .. } = input;
+/// What a worker needs to start.
+struct Prepared {
+    worker: Rc<Worker>,
+    lanes: Vec<lane::Lane>,
+    /// Where each of its partitions ends before the run, by number.
+    positions: Vec<Offset>,
+    /// Of groups, which have joined already.
+    members: Vec<JoinHandle<()>>,
+}
+
+/// Connects, finds out where each partition ends before the run, and has members of groups join.
+async fn prepare(input: WorkerInput) -> Result<Prepared, ClusterError> {
+    let WorkerInput { settings, topics, partitions_per_topic, share, run, plan, gate, .. } = input;
     let hosts = settings.hosts().expect("the settings have been checked");
     let cluster = Cluster::connect(hosts, cluster_options()).await?;
     let partitions = Partitions::new(&cluster, topics, partitions_per_topic).await?;
@@ -182,7 +193,9 @@ async fn prepare(
     let rate_of = |pace| settings.rate_of(pace);
     let reader = |settings: ReaderSettings| {
         let rate_per_s = rate_of(settings.pace).expect("the settings have been checked");
-        Rc::new(Reader::new(settings.pace, rate_per_s, share, measured.clone()))
+        let part = || Rc::new(Reader::new(settings.pace, rate_per_s, share, measured.clone()));
+        let parts_count = group::members_count(settings.pace, share).unwrap_or(1).max(1);
+        (0..parts_count).map(|_| part()).collect()
     };
     let readers = settings.readers.iter().flat_map(|it| it.each()).map(reader).collect();
     for record in &plan.records {
@@ -194,7 +207,7 @@ async fn prepare(
     };
     let reconnects = reconnects.into_iter().map(|at| warm_up + at).collect();
     let lanes = lane::open_all(&cluster, &partitions, &settings, share).await?;
-    let worker = Worker {
+    let worker = Rc::new(Worker {
         cluster,
         partitions,
         template,
@@ -211,8 +224,9 @@ async fn prepare(
         reconnects,
         ends: Watch::new(None),
         settings,
-    };
-    Ok((worker, lanes, positions))
+    });
+    let members = group::join_all(&worker, &gate).await?;
+    Ok(Prepared { worker, lanes, positions, members })
 }
 
 impl Worker {

@@ -71,7 +71,9 @@ fn a_refusal_names_the_value_the_limit_and_the_fix() {
 
 #[test]
 fn readers_are_written_as_they_are_read() {
-    for text in ["tail", "3xtail", "slow:10000/s", "2xslow:500/s", "slow:1.5x", "catch-up:20s"] {
+    for text in
+        ["tail", "3xtail", "slow:10000/s", "2xslow:500/s", "slow:1.5x", "catch-up:20s", "2xgroup:3"]
+    {
         let read: ReaderSettings = text.parse().unwrap();
         assert_eq!(read.to_string(), text);
         assert_eq!(read.each().count(), read.count as usize);
@@ -85,6 +87,8 @@ fn readers_are_written_as_they_are_read() {
         "xtail:",
         "-1xtail",
         "catch-up:",
+        "group:",
+        "group:-1",
         "9999999999xtail",
     ] {
         assert!(text.parse::<ReaderSettings>().is_err(), "{text}");

@@ -19,24 +19,24 @@ use super::reader::Reader;
 use super::{Worker, cluster_options};
 use crate::ledger::Sighting;
 use crate::record::Damage;
-use crate::settings::Consume;
+use crate::settings::{Consume, Pace};
 
 /// The last version of Fetch that names topics by their names.
 const FETCH_BY_NAME_VERSION_MAX: i16 = 12;
 /// Once it is known where reading ends, nothing is worth a long wait.
 const LAST_WAIT_MAX: Duration = Duration::from_millis(100);
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const RETRY_PAUSE: Duration = Duration::from_millis(50);
 /// Records looked at before other tasks get their turn: less than a tenth of a millisecond.
 const RECORDS_PER_TURN: usize = 512;
 
 /// Where a consumer is in a partition.
-struct Position {
-    partition: u32,
-    offset: Offset,
+pub(super) struct Position {
+    pub(super) partition: u32,
+    pub(super) offset: Offset,
 }
 
 /// What a consumer reads for.
-enum Purpose {
+pub(super) enum Purpose {
     /// The worker's ledger.
     Verify,
     Read(Rc<Reader>),
@@ -54,13 +54,15 @@ pub(super) fn spawn_all(worker: &Rc<Worker>, positions: &[Offset]) -> Vec<JoinHa
     shares.map(|positions| spawn(consume(worker.clone(), positions, Purpose::Verify))).collect()
 }
 
-/// Starts a worker's part of each reader.
+/// Starts a worker's part of each reader that is no group.
 pub(super) fn spawn_readers(worker: &Rc<Worker>, positions: &[Offset]) -> Vec<JoinHandle<()>> {
     let of_worker = || {
         let partitions = worker.partitions.of(worker.share);
         partitions.map(|partition| Position { partition, offset: positions[partition as usize] })
     };
-    let readers = worker.readers.iter().map(|reader| {
+    let kinds = worker.settings.readers.iter().flat_map(|it| it.each());
+    let alone = kinds.zip(&worker.readers).filter(|(kind, _)| !matches!(kind.pace, Pace::Group(_)));
+    let readers = alone.flat_map(|(_, parts)| parts).map(|reader| {
         let (worker, reader, positions) = (worker.clone(), reader.clone(), of_worker().collect());
         spawn(async move {
             reader.begin(&worker).await;
@@ -79,7 +81,8 @@ pub(super) async fn finish(worker: &Rc<Worker>, consumers: Vec<JoinHandle<()>>) 
         }
     });
     let progress = || {
-        let by_readers: u64 = worker.readers.iter().map(|reader| reader.records_count()).sum();
+        let by_readers: u64 =
+            worker.readers.iter().flatten().map(|reader| reader.records_count()).sum();
         worker.ledger.borrow().counts(true).consumed + by_readers
     };
     loop {
@@ -143,7 +146,7 @@ async fn reconnect_all(
 }
 
 /// Asks every leader once for everything.
-async fn fetch_round(
+pub(super) async fn fetch_round(
     worker: &Worker,
     positions: &mut Vec<Position>,
     connections: &mut BTreeMap<BrokerId, Connection>,

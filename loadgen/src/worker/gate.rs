@@ -1,6 +1,6 @@
-//! Where workers wait for each other before they start.
+//! Where workers wait for each other before they start, and hear that all have sent everything.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Barrier, OnceLock};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub(crate) struct StartGate {
     barrier: Barrier,
     failed: AtomicBool,
     start: OnceLock<Instant>,
+    /// Workers that still produce.
+    producing_count: AtomicUsize,
 }
 
 impl StartGate {
@@ -22,7 +24,18 @@ impl StartGate {
             barrier: Barrier::new(workers_count),
             failed: AtomicBool::new(false),
             start: OnceLock::new(),
+            producing_count: AtomicUsize::new(workers_count),
         }
+    }
+
+    /// A worker has sent all that it will, and has heard what it will of it.
+    pub(crate) fn note_produced(&self) {
+        self.producing_count.fetch_sub(1, Ordering::Release);
+    }
+
+    /// Whether all workers have: partitions grow no more by them.
+    pub(crate) fn have_all_produced(&self) -> bool {
+        self.producing_count.load(Ordering::Acquire) == 0
     }
 
     /// Waits for all others, blocking the thread: nothing runs before the start. Returns the start,

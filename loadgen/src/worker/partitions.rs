@@ -39,6 +39,11 @@ impl Partitions {
         Ok(Partitions { topics, per_topic, leaders: RefCell::new(leaders) })
     }
 
+    /// By name.
+    pub(super) fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.iter().map(|topic| topic.name.as_str())
+    }
+
     pub(super) fn count(&self) -> u32 {
         u32::try_from(self.leaders.borrow().len()).expect("settings limit it")
     }

@@ -4,6 +4,7 @@
 //! order, says so. Does not know: connections, and what was sent.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::time::Duration;
 
 use model::Offset;
@@ -21,7 +22,7 @@ use crate::settings::Pace;
 /// A slow reader asks for as much as it wants in this time.
 const SLOW_TURN: Duration = Duration::from_millis(100);
 
-/// What one reader reads of one worker's partitions.
+/// What one reader reads of one worker's partitions, or one member of a group of its own.
 pub(super) struct Reader {
     pace: Pace,
     /// Of a slow one, of this worker's share of its rate.
@@ -44,8 +45,18 @@ impl Reader {
     }
 
     /// What it has found.
-    pub(super) fn found(&self) -> (ReaderCounts, Measurements) {
+    fn found(&self) -> (ReaderCounts, Measurements) {
         (*self.counts.borrow(), self.measured.borrow().clone())
+    }
+
+    /// What all parts of a reader have found, of which there is one at least.
+    pub(super) fn found_by(parts: &[Rc<Reader>]) -> (ReaderCounts, Measurements) {
+        let sum = |sum: (ReaderCounts, Measurements), part: (ReaderCounts, Measurements)| {
+            let (counts, mut measured) = sum;
+            measured.merge(&part.1);
+            (counts.plus(part.0), measured)
+        };
+        parts.iter().map(|part| part.found()).reduce(sum).expect("a reader has a part")
     }
 
     pub(super) fn records_count(&self) -> u64 {
@@ -56,7 +67,7 @@ impl Reader {
     pub(super) async fn begin(&self, worker: &Worker) {
         let after = match self.pace {
             Pace::CatchUp(after) => worker.settings.load.times().0 + after.0,
-            Pace::Tail | Pace::Slow(_) | Pace::SlowOfBase(_) => Duration::ZERO,
+            Pace::Tail | Pace::Slow(_) | Pace::SlowOfBase(_) | Pace::Group(_) => Duration::ZERO,
         };
         sleep_until(worker.start.get() + after).await;
         self.began.set(now());
@@ -66,7 +77,7 @@ impl Reader {
     pub(super) fn size_max(&self, worker: &Worker) -> usize {
         let size_max = worker.settings.fetch.size_max.0;
         match self.pace {
-            Pace::Tail | Pace::CatchUp(_) => size_max,
+            Pace::Tail | Pace::CatchUp(_) | Pace::Group(_) => size_max,
             Pace::Slow(_) | Pace::SlowOfBase(_) => {
                 let record_bytes = worker.settings.records.size.mean_bytes();
                 let turn_bytes = self.rate_per_s * SLOW_TURN.as_secs_f64() * record_bytes;
@@ -87,6 +98,11 @@ impl Reader {
 
     pub(super) fn note_end(&self, at_ns: u64) {
         self.counts.borrow_mut().ended_ns = Some(at_ns);
+    }
+
+    /// Counts no more than so many records: others read again what came after them.
+    pub(super) fn take_back(&self, records: u64) {
+        self.counts.borrow_mut().records = records;
     }
 
     pub(super) fn note_corrupt(&self, count: u64) {
