@@ -239,6 +239,9 @@ pub struct Joined {
     pub member: String,
     /// Of a static member.
     pub instance: Option<String>,
+    /// Who divides the partitions, and by which rule.
+    pub leader: String,
+    pub protocol: String,
     pub span: Span,
 }
 

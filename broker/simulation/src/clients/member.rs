@@ -25,7 +25,8 @@ const GROUP: &str = "classic";
 const SESSION_TIMEOUT_MS: i32 = 2000;
 /// Less than a request may take.
 const REBALANCE_TIMEOUT_MS: i32 = 1500;
-const PROTOCOL: &str = "turns";
+/// What members like, most of all the first; all of them know the first of all.
+const PROTOCOLS: [&[&str]; 3] = [&["turns"], &["turns", "rounds"], &["rounds", "turns"]];
 /// From here on there are static members.
 const INSTANCE_VERSION_MIN: i16 = 5;
 
@@ -34,6 +35,8 @@ struct Member {
     identity: Identity,
     /// What it was before.
     former: Option<Identity>,
+    /// By which rules it would have partitions divided.
+    protocols: &'static [&'static str],
 }
 
 /// As a static member if it has an instance.
@@ -45,7 +48,8 @@ pub(super) async fn run(context: Rc<Context>, instance: Option<String>) {
         generation: -1,
         commit_version_min: 0,
     };
-    let mut member = Member { peer: Peer::new(&context), identity, former: None };
+    let protocols = PROTOCOLS[0];
+    let mut member = Member { peer: Peer::new(&context), identity, former: None, protocols };
     find_coordinator(&mut member.peer, GROUP).await;
     while !context.is_ending() {
         if let Some(mut positions) = member.become_one().await {
@@ -97,6 +101,7 @@ impl Member {
         let version_min = if self.identity.instance.is_some() { INSTANCE_VERSION_MIN } else { 0 };
         // One version for all of it, as the second answer belongs to the first.
         let version = any_version::<JoinGroupRequest>(version_min);
+        self.protocols = with_rng(|rng| PROTOCOLS[rng.index(PROTOCOLS.len())]);
         for _ in 0..2 {
             let begun = self.peer.context.begin();
             let request = self.join_request();
@@ -116,6 +121,8 @@ impl Member {
                 generation: joined.generation_id,
                 member: self.identity.member.clone(),
                 instance: self.identity.instance.clone(),
+                leader: joined.leader.to_string(),
+                protocol: joined.protocol_name.as_ref().map(Text::to_string).unwrap_or_default(),
                 span: begun.span(),
             });
             return Some(joined);
@@ -131,15 +138,19 @@ impl Member {
             member_id: Text::from(self.identity.member.clone()),
             group_instance_id: self.identity.instance.clone().map(Text::from),
             protocol_type: Text::from_static("consumer"),
-            protocols: vec![JoinGroupRequestProtocol {
-                name: Text::from_static(PROTOCOL),
-                metadata: Bytes::from_static(b"none"),
-            }],
+            protocols: self
+                .protocols
+                .iter()
+                .map(|name| JoinGroupRequestProtocol {
+                    name: Text::from_static(name),
+                    metadata: Bytes::from_static(b"none"),
+                })
+                .collect(),
             ..Default::default()
         }
     }
 
-    /// The leader gives partitions by turns. An assignment is the numbers of partitions, a byte each.
+    /// The leader gives partitions by turns, whatever the rule is called. An assignment is the numbers of partitions, a byte each.
     fn decide(&self, joined: &JoinGroupResponse) -> Vec<SyncGroupRequestAssignment> {
         if joined.leader != joined.member_id || joined.skip_assignment {
             return Vec::new();

@@ -1,8 +1,9 @@
-//! Generations (G1, G4, G7): in a generation of a group each partition is one member's, whose number is
-//! never another generation's, also after crashes; what is told later is not of an earlier one; a
-//! static member that was replaced commits nothing any more.
+//! Generations (G1, G4, G5, G7): in a generation of a group each partition is one member's, whose number
+//! is never another generation's, also after crashes; all members are told of one leader and one
+//! protocol; what is told later is not of an earlier one; a static member that was replaced commits
+//! nothing any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::TopicPartition;
 
@@ -21,6 +22,22 @@ pub(super) fn check(history: &History) -> Result<(), String> {
                     assigned.group, assigned.generation
                 ));
             }
+        }
+    }
+    let mut agreed: BTreeMap<(&str, i32), (&str, &str)> = BTreeMap::new();
+    let instances: BTreeSet<&str> =
+        history.joined.iter().filter_map(|it| it.instance.as_deref()).collect();
+    for joined in &history.joined {
+        // A static member that came back leads under another id, which begins with its instance.
+        let is_of = |instance: &&&str| joined.leader.starts_with(**instance);
+        let leader = instances.iter().find(is_of).copied().unwrap_or(&joined.leader);
+        let told = (leader, joined.protocol.as_str());
+        let first = *agreed.entry((&joined.group, joined.generation)).or_insert(told);
+        if first != told {
+            return Err(format!(
+                "group {}, generation {}: leader and protocol are {first:?}, and {told:?} to {}",
+                joined.group, joined.generation, joined.member
+            ));
         }
     }
     for later in &history.joined {
@@ -74,6 +91,16 @@ mod tests {
         let one = Story::new().assigned("a", 1).assigned("b", 2);
         check(super::check, &one, expect!["ok"]);
         check(super::check, &one.assigned("c", 2), expect!["broken"]);
+    }
+
+    #[test]
+    fn a_generation_has_one_leader_and_one_protocol() {
+        let same = Story::new().joined("a", 1).joined("b", 1).joined("b", 2);
+        check(super::check, &same, expect!["ok"]);
+        check(super::check, &same.clone().led_by("b", "p"), expect!["ok"]);
+        let same = same.joined("c", 2);
+        check(super::check, &same.clone().led_by("b", "p"), expect!["broken"]);
+        check(super::check, &same.led_by("a", "q"), expect!["broken"]);
     }
 
     #[test]

@@ -216,10 +216,26 @@ impl Story {
         self.joined_with(Some(instance), member, generation)
     }
 
+    /// The last who joined was told so.
+    pub(super) fn led_by(mut self, leader: &str, protocol: &str) -> Story {
+        let joined = self.history.joined.last_mut().expect("somebody has joined");
+        (joined.leader, joined.protocol) = (leader.to_owned(), protocol.to_owned());
+        self
+    }
+
     fn joined_with(mut self, instance: Option<&str>, member: &str, generation: i32) -> Story {
         let (group, member) = ("g".to_owned(), member.to_owned());
         let (instance, span) = (instance.map(str::to_owned), self.span());
-        self.history.joined.push(Joined { group, generation, member, instance, span });
+        let (leader, protocol) = ("a".to_owned(), "p".to_owned());
+        self.history.joined.push(Joined {
+            group,
+            generation,
+            member,
+            instance,
+            leader,
+            protocol,
+            span,
+        });
         self
     }
 
