@@ -43,6 +43,16 @@ impl Schedule {
         if !self.is_empty && due < window.to { due } else { Instant::FAR_FUTURE }
     }
 
+    /// Takes the next if it is due by now.
+    fn take_due(&mut self, window: Window) -> Option<Instant> {
+        let due = self.due(window);
+        let is_due = due <= now();
+        if is_due {
+            self.advance();
+        }
+        is_due.then_some(due)
+    }
+
     fn advance(&mut self) {
         self.next += self.every;
     }
@@ -141,27 +151,21 @@ impl Task {
     /// Passes over what has fallen due while it had nothing to commit.
     fn withhold(&mut self) {
         let Some(window) = self.group.orders().window else { return };
-        loop {
-            let due = self.schedule.due(window);
-            if now() < due {
-                return;
-            }
-            self.schedule.advance();
-            if window.from <= due {
-                self.load.measured.borrow_mut().commits.withheld += 1;
-            }
+        while let Some(due) = self.schedule.take_due(window) {
+            self.note_withheld(window, due);
+        }
+    }
+
+    fn note_withheld(&self, window: Window, due: Instant) {
+        if window.from <= due {
+            self.load.measured.borrow_mut().commits.withheld += 1;
         }
     }
 
     /// What should have been sent by now and was not.
     fn give_up_commits(&mut self, orders: Orders) {
         let Some(window) = orders.window else { return };
-        loop {
-            let due = self.schedule.due(window);
-            if now() < due {
-                return;
-            }
-            self.schedule.advance();
+        while let Some(due) = self.schedule.take_due(window) {
             if window.from <= due {
                 let mut measured = self.load.measured.borrow_mut();
                 measured.commits.unsent += 1;
@@ -175,9 +179,7 @@ impl Task {
         let of_topic = self.member.partitions().get(&self.load.topic);
         let partition = of_topic.and_then(|it| it.first()).filter(|it| self.group.has(**it));
         let Some(&partition) = partition else {
-            if window.from <= due {
-                self.load.measured.borrow_mut().commits.withheld += 1;
-            }
+            self.note_withheld(window, due);
             return Ok(());
         };
         let offset = self.group.next_offset(partition);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use coordinator::{AlterConfigs, BrokerConfigs, ClusterRecord, OFFSETS_TOPIC, Topic};
+use coordinator::{AlterConfigs, BrokerConfigs, ClusterRecord, ClusterState, OFFSETS_TOPIC, Topic};
 use model::TopicPartition;
 use runtime::CoreId;
 
@@ -20,31 +20,45 @@ impl Controller {
         validate_only: bool,
     ) -> Vec<Result<(), Failure>> {
         let _turn = self.changing.take(1).await;
+        let decide = |state: &ClusterState, alter: &AlterConfigs| {
+            let record = state.decide_configs(alter, &self.settings.limits)?;
+            Ok(record.into_iter().collect())
+        };
+        let (changed, outcomes) = self.alter_each(&alters, validate_only, decide).await;
+        if !changed.is_empty() {
+            self.configure(&changed).await;
+        }
+        outcomes
+    }
+
+    /// Changes one thing after the other, as far as it is decided to, and records it all at once. Gives
+    /// what holds now on every core, and what came of each.
+    pub(super) async fn alter_each<T>(
+        &self,
+        alters: &[T],
+        validate_only: bool,
+        decide: impl Fn(&ClusterState, &T) -> Result<Vec<ClusterRecord>, Failure>,
+    ) -> (Vec<ClusterRecord>, Vec<Result<(), Failure>>) {
         let mut state = self.state.borrow().clone();
         let mut records = Vec::new();
         let mut outcomes: Vec<Result<(), Failure>> = Vec::with_capacity(alters.len());
-        for alter in &alters {
-            outcomes.push(match state.decide_configs(alter, &self.settings.limits) {
-                Ok(record) => {
-                    if let Some(record) = record {
-                        state.replay(&record).expect("what was decided can be replayed");
-                        records.push(record);
-                    }
-                    Ok(())
+        for alter in alters {
+            outcomes.push(decide(&state, alter).map(|decided| {
+                for record in &decided {
+                    state.replay(record).expect("what was decided can be replayed");
                 }
-                Err(refused) => Err(refused.into()),
-            });
+                records.extend(decided);
+            }));
         }
         if validate_only || records.is_empty() {
-            return outcomes;
+            return (Vec::new(), outcomes);
         }
-        let changed = records.clone();
-        if let Err(failure) = self.record(records).await {
-            return outcomes.into_iter().map(|it| it.and(Err(failure.clone()))).collect();
+        if let Err(failure) = self.record(records.clone()).await {
+            let refused = outcomes.into_iter().map(|it| it.and(Err(failure.clone())));
+            return (Vec::new(), refused.collect());
         }
         self.install().await;
-        self.configure(&changed).await;
-        outcomes
+        (records, outcomes)
     }
 
     /// What holds for topics that say nothing.

@@ -1,5 +1,6 @@
 //! Quotas are changed while clients are limited by them.
 
+use coordinator::ClusterState;
 use coordinator::quota::AlterQuotas;
 
 use super::Controller;
@@ -14,28 +15,8 @@ impl Controller {
         validate_only: bool,
     ) -> Vec<Result<(), Failure>> {
         let _turn = self.changing.take(1).await;
-        let mut state = self.state.borrow().clone();
-        let mut records = Vec::new();
-        let mut outcomes: Vec<Result<(), Failure>> = Vec::with_capacity(alters.len());
-        for alter in &alters {
-            outcomes.push(match state.decide_quotas(alter) {
-                Ok(decided) => {
-                    for record in &decided {
-                        state.replay(record).expect("what was decided can be replayed");
-                    }
-                    records.extend(decided);
-                    Ok(())
-                }
-                Err(refused) => Err(refused.into()),
-            });
-        }
-        if validate_only || records.is_empty() {
-            return outcomes;
-        }
-        if let Err(failure) = self.record(records).await {
-            return outcomes.into_iter().map(|it| it.and(Err(failure.clone()))).collect();
-        }
-        self.install().await;
+        let decide = |state: &ClusterState, alter: &AlterQuotas| Ok(state.decide_quotas(alter)?);
+        let (_, outcomes) = self.alter_each(&alters, validate_only, decide).await;
         outcomes
     }
 }
