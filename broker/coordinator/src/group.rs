@@ -44,8 +44,8 @@ pub use member::ClientInfo;
 pub use offsets::{Commit, CommittedOffset, NewOffset, OffsetsOf};
 pub use partitions::Partitions;
 pub use record::{
-    ClassicMember, ClassicMetadata, ConsumerRecord, CurrentAssignment, GroupRecord,
-    GroupRecordError, MemberMetadata, MemberState,
+    ClassicMember, ClassicMemberMetadata, ClassicMetadata, ConsumerRecord, CurrentAssignment,
+    GroupRecord, GroupRecordError, MemberMetadata, MemberState,
 };
 
 /// Milliseconds of a clock that only goes forward, for timeouts. What is stored has a [`Timestamp`].
@@ -85,6 +85,9 @@ pub trait Topics {
 
     /// A topic's id, and how many partitions it has.
     fn topic(&self, name: &str) -> Option<(TopicId, i32)>;
+
+    /// The name of the one with an id.
+    fn name_of(&self, id: TopicId) -> Option<String>;
 
     /// The names of all.
     fn names(&self) -> Vec<String>;

@@ -123,6 +123,10 @@ impl group::Topics for ClusterImage {
         Some((topic.id, i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX)))
     }
 
+    fn name_of(&self, id: TopicId) -> Option<String> {
+        self.topic_by_id(id).map(|topic| topic.name.to_string())
+    }
+
     fn names(&self) -> Vec<String> {
         let names = self.topics.keys().map(|name| name.to_string());
         names.filter(|name| !is_internal(name)).collect()

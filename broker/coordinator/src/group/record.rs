@@ -11,7 +11,9 @@ mod consumer;
 use bytes::Bytes;
 use model::{LeaderEpoch, Offset, PartitionIndex, Timestamp};
 
-pub use self::consumer::{ConsumerRecord, CurrentAssignment, MemberMetadata, MemberState};
+pub use self::consumer::{
+    ClassicMemberMetadata, ConsumerRecord, CurrentAssignment, MemberMetadata, MemberState,
+};
 use self::primitive::{Reader, Writer};
 use super::member::ClientInfo;
 use super::offsets::CommittedOffset;

@@ -59,6 +59,10 @@ impl Topics for MemoryTopics {
         self.0.get(name).map(|count| (MemoryTopics::id_of(name), *count))
     }
 
+    fn name_of(&self, id: TopicId) -> Option<String> {
+        self.0.keys().find(|name| MemoryTopics::id_of(name) == id).cloned()
+    }
+
     fn names(&self) -> Vec<String> {
         self.0.keys().cloned().collect()
     }

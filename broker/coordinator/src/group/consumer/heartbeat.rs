@@ -399,5 +399,6 @@ fn updated(before: &MemberMetadata, beat: &Beat) -> MemberMetadata {
         },
         rebalance_timeout_ms: beat.rebalance_timeout_ms.unwrap_or(before.rebalance_timeout_ms),
         assignor: beat.assignor.clone().or_else(|| before.assignor.clone()),
+        classic: None,
     }
 }

@@ -542,7 +542,16 @@ fn records_of_members_read_back_and_no_part_of_one_does() {
         regex: Some("x.*".to_owned()),
         rebalance_timeout_ms: 300,
         assignor: None,
+        classic: None,
     };
+    let protocols = [("range", &b"said"[..]), ("sticky", b"")];
+    let classic = ClassicMemberMetadata {
+        session_timeout_ms: 100,
+        supported_protocols: protocols
+            .map(|(name, said)| (name.to_owned(), Bytes::copy_from_slice(said)))
+            .into(),
+    };
+    let of_classic = MemberMetadata { classic: Some(classic), ..metadata.clone() };
     let current = CurrentAssignment {
         epoch: 5,
         previous_epoch: 4,
@@ -556,6 +565,7 @@ fn records_of_members_read_back_and_no_part_of_one_does() {
         ConsumerRecord::Group(None),
         ConsumerRecord::TargetEpoch(Some(4)),
         ConsumerRecord::Member { member: member(), value: Some(metadata) },
+        ConsumerRecord::Member { member: member(), value: Some(of_classic) },
         ConsumerRecord::Member { member: member(), value: None },
         ConsumerRecord::Target { member: member(), value: Some(partitions) },
         ConsumerRecord::Current { member: member(), value: Some(current) },

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use model::PartitionIndex;
 
 use super::primitive::{Reader, Writer};
@@ -13,6 +14,8 @@ use crate::group::Partitions;
 const VERSION: i16 = 0;
 /// Of the hash of topics in a group's record.
 const TAG_TOPICS_HASH: u32 = 0;
+/// Of [`ClassicMemberMetadata`] in a member's record.
+const TAG_CLASSIC: u32 = 0;
 
 /// A part of a group. Without a value it is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +64,18 @@ pub struct MemberMetadata {
     pub rebalance_timeout_ms: i32,
     /// The way of assignment that it wants.
     pub assignor: Option<String>,
+    /// Of a member that joins and syncs, as members of classic groups do; none for one that only
+    /// sends heartbeats.
+    pub classic: Option<ClassicMemberMetadata>,
+}
+
+/// What a member says besides that speaks the classic protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassicMemberMetadata {
+    /// After so long without a sign of life it is gone.
+    pub session_timeout_ms: i32,
+    /// The best first, each with what it says of itself.
+    pub supported_protocols: Vec<(String, Bytes)>,
 }
 
 /// What a member has.
@@ -232,7 +247,30 @@ fn encode_member(member: &MemberMetadata) -> Vec<u8> {
     out.compact_nullable_string(member.regex.as_deref());
     out.i32(member.rebalance_timeout_ms);
     out.compact_nullable_string(member.assignor.as_deref());
-    out.varint(0);
+    // For Kafka a record without the field is one of a classic member that has said nothing.
+    let classic = encode_classic(member.classic.as_ref());
+    out.varint(1);
+    out.varint(TAG_CLASSIC);
+    out.varint(u32::try_from(classic.len()).expect("it came in a request, which bounds it"));
+    out.raw(&classic);
+    out.finish()
+}
+
+/// A nullable structure begins with a number that says whether it is there.
+fn encode_classic(classic: Option<&ClassicMemberMetadata>) -> Vec<u8> {
+    let mut out = Writer::default();
+    out.varint(u32::from(classic.is_some()));
+    if let Some(ClassicMemberMetadata { session_timeout_ms, supported_protocols }) = classic {
+        out.i32(*session_timeout_ms);
+        out.compact_count(supported_protocols.len());
+        for (name, metadata) in supported_protocols {
+            out.compact_string(name);
+            out.compact_count(metadata.len());
+            out.raw(metadata);
+            out.varint(0);
+        }
+        out.varint(0);
+    }
     out.finish()
 }
 
@@ -247,8 +285,39 @@ fn decode_member(value: &[u8]) -> Result<MemberMetadata, GroupRecordError> {
     let regex = reader.nullable_string()?;
     let rebalance_timeout_ms = reader.i32()?;
     let assignor = reader.nullable_string()?;
-    reader.skip_tagged_fields()?;
-    Ok(MemberMetadata { instance, rack, client, topics, regex, rebalance_timeout_ms, assignor })
+    let mut classic = None;
+    reader.tagged_fields(|tag, field| {
+        if tag == TAG_CLASSIC {
+            classic = decode_classic(field)?;
+        }
+        Ok(())
+    })?;
+    Ok(MemberMetadata {
+        instance,
+        rack,
+        client,
+        topics,
+        regex,
+        rebalance_timeout_ms,
+        assignor,
+        classic,
+    })
+}
+
+fn decode_classic(
+    mut field: Reader<'_>,
+) -> Result<Option<ClassicMemberMetadata>, GroupRecordError> {
+    if field.varint()? == 0 {
+        return Ok(None);
+    }
+    let session_timeout_ms = field.i32()?;
+    let mut supported_protocols = Vec::new();
+    for _ in 0..field.count()? {
+        supported_protocols.push((field.string()?, field.bytes()?));
+        field.skip_tagged_fields()?;
+    }
+    field.skip_tagged_fields()?;
+    Ok(Some(ClassicMemberMetadata { session_timeout_ms, supported_protocols }))
 }
 
 fn encode_target_epoch(epoch: i32) -> Vec<u8> {

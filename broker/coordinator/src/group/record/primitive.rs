@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
         Ok(written.checked_sub(1))
     }
 
-    fn varint(&mut self) -> Result<u32, GroupRecordError> {
+    pub(super) fn varint(&mut self) -> Result<u32, GroupRecordError> {
         let mut value = 0_u64;
         for shift in [0, 7, 14, 21, 28] {
             let [byte] = self.array()?;

@@ -62,6 +62,39 @@ fn records_have_the_bytes_that_kafka_writes() {
 }
 
 #[test]
+fn members_of_either_kind_have_the_bytes_that_kafka_writes() {
+    let record = |classic| GroupRecord::Consumer {
+        group: "g".to_owned(),
+        of: ConsumerRecord::Member {
+            member: "m".to_owned(),
+            value: Some(MemberMetadata {
+                topics: ["t".to_owned()].into(),
+                rebalance_timeout_ms: 300,
+                classic,
+                ..MemberMetadata::default()
+            }),
+        },
+    };
+    let said = ClassicMemberMetadata {
+        session_timeout_ms: 100,
+        supported_protocols: vec![("range".to_owned(), Bytes::from_static(b"\x01\x02"))],
+    };
+    let before = "0000 00 00 01 01 02 0274 00 0000012c 00";
+    let without = format!("{before} 01 00 01 00");
+    let with = format!("{before} 01 00 11 01 00000064 02 0672616e6765 03 0102 00 00");
+    for (classic, expected) in [(None, &without), (Some(said), &with)] {
+        let (key, value) = record(classic.clone()).encode();
+        assert_eq!(hex(&value.clone().unwrap()), expected.replace(' ', ""));
+        let read = GroupRecord::decode(&key, value.as_deref());
+        assert_eq!(read, Ok(Some(record(classic))));
+    }
+    // As it was written before there were such members.
+    let (key, _) = record(None).encode();
+    let bare = bytes_of(&format!("{before} 00"));
+    assert_eq!(GroupRecord::decode(&key, Some(&bare)), Ok(Some(record(None))));
+}
+
+#[test]
 fn every_record_reads_back_and_no_part_of_one_does() {
     let mut expiring = offset();
     let GroupRecord::Offset { value: Some(value), .. } = &mut expiring else { unreachable!() };
