@@ -26,6 +26,7 @@ mod assignor;
 mod consumer;
 mod offsets;
 mod subscription;
+mod kind;
 mod groups;
 
 #[cfg(test)]
@@ -39,7 +40,8 @@ pub use classic::ClassicState;
 pub use consumer::{
     Beat, ConsumerDescription, ConsumerHeartbeat, ConsumerState, DescribedConsumer,
 };
-pub use groups::{GroupKind, Groups, GroupsSettings, Listing, partition_of};
+pub use groups::{Groups, GroupsSettings, Listing, partition_of};
+pub use kind::GroupKind;
 pub use member::ClientInfo;
 pub use offsets::{Commit, CommittedOffset, NewOffset, OffsetsOf};
 pub use partitions::Partitions;

@@ -6,6 +6,7 @@ use model::{PartitionIndex, Timestamp};
 
 use super::classic::{ClassicGroup, ClassicState};
 use super::consumer::{Beat, ConsumerDescription, ConsumerGroup, ConsumerHeartbeat, JOINING};
+use super::kind::{Group, GroupKind};
 use super::offsets::{self, Commit, CommittedOffset, NewOffset, OffsetsOf};
 use super::record::{ConsumerRecord, GroupRecord};
 use super::subscription::CONSUMER;
@@ -57,25 +58,6 @@ pub struct Listing {
     pub kind: GroupKind,
 }
 
-/// The protocol by which a group's members speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GroupKind {
-    /// They join and sync.
-    Classic,
-    /// They only send heartbeats (KIP-848).
-    Consumer,
-}
-
-impl GroupKind {
-    /// As Kafka spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            GroupKind::Classic => "classic",
-            GroupKind::Consumer => "consumer",
-        }
-    }
-}
-
 /// Which of so many partitions of `__consumer_offsets` has a group, as in Kafka: by Java's hash of
 /// its id.
 pub fn partition_of(group: &str, partitions_count: i32) -> PartitionIndex {
@@ -100,81 +82,6 @@ struct Entry {
     offsets: OffsetsOf,
     /// Its place among the deadlines.
     looked_at: Option<Moment>,
-}
-
-/// A group, by the protocol of its members. One that has only offsets is a classic one.
-#[derive(Clone, Debug)]
-enum Group {
-    Classic(ClassicGroup),
-    Consumer(ConsumerGroup),
-}
-
-impl Group {
-    fn kind(&self) -> GroupKind {
-        match self {
-            Group::Classic(_) => GroupKind::Classic,
-            Group::Consumer(_) => GroupKind::Consumer,
-        }
-    }
-
-    fn state(&self) -> &'static str {
-        match self {
-            Group::Classic(group) => group.state().name(),
-            Group::Consumer(group) => group.state().name(),
-        }
-    }
-
-    fn protocol_type(&self) -> &str {
-        match self {
-            Group::Classic(group) => group.protocol_type().unwrap_or_default(),
-            Group::Consumer(_) => CONSUMER,
-        }
-    }
-
-    fn members_count(&self) -> usize {
-        match self {
-            Group::Classic(group) => group.members_count(),
-            Group::Consumer(group) => group.members_count(),
-        }
-    }
-
-    /// Nothing would be lost with it but what records say.
-    fn is_idle(&self) -> bool {
-        match self {
-            Group::Classic(group) => group.is_idle(),
-            Group::Consumer(group) => group.is_empty(),
-        }
-    }
-
-    fn deadline(&self) -> Option<Moment> {
-        match self {
-            Group::Classic(group) => group.deadline(),
-            Group::Consumer(group) => group.deadline(),
-        }
-    }
-
-    /// Records that say that there is no such group. It has no members.
-    fn tombstones(&self, id: &str) -> Vec<GroupRecord> {
-        let group = || id.to_owned();
-        match self {
-            Group::Classic(_) => vec![GroupRecord::Classic { group: group(), value: None }],
-            Group::Consumer(consumer) => {
-                let target = consumer.has_recorded_target();
-                let target = target.then_some(ConsumerRecord::TargetEpoch(None));
-                let of = target.into_iter().chain([ConsumerRecord::Group(None)]);
-                of.map(|of| GroupRecord::Consumer { group: group(), of }).collect()
-            }
-        }
-    }
-
-    /// Which topics its members read; none if that cannot be told.
-    fn subscribed_topics(&self, topics: &dyn Topics) -> Option<BTreeSet<String>> {
-        match self {
-            Group::Classic(group) if group.is_empty() => Some(BTreeSet::new()),
-            Group::Classic(group) => group.subscribed_topics(),
-            Group::Consumer(group) => Some(group.subscribed_topics(topics)),
-        }
-    }
 }
 
 impl Entry {
