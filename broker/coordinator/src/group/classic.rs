@@ -128,9 +128,9 @@ impl ClassicGroup {
         self.state_since = metadata.state_since;
         let mut known = std::mem::take(&mut self.members);
         for record in &metadata.members {
-            let mut member = known
-                .remove(&record.id)
-                .unwrap_or_else(|| Member::of(record, metadata.protocol.as_deref()));
+            let protocol = metadata.protocol.as_deref();
+            let known = known.remove(&record.id).filter(|member| member.is_as(record, protocol));
+            let mut member = known.unwrap_or_else(|| Member::of(record, protocol));
             member.assignment = record.assignment.clone();
             self.members.insert(record.id.clone(), member);
         }

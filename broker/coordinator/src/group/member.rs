@@ -56,6 +56,15 @@ impl Member {
         }
     }
 
+    /// Whether the record says of it what is known.
+    pub(super) fn is_as(&self, record: &ClassicMember, protocol: Option<&str>) -> bool {
+        self.instance == record.instance
+            && self.client == record.client
+            && self.session_timeout_ms == record.session_timeout_ms
+            && self.rebalance_timeout_ms == record.rebalance_timeout_ms
+            && self.metadata(protocol.unwrap_or_default()) == record.subscription
+    }
+
     /// What it says of itself for a protocol.
     pub(super) fn metadata(&self, protocol: &str) -> Bytes {
         let found = self.protocols.iter().find(|(name, _)| name == protocol);

@@ -429,3 +429,20 @@ fn bounds_are_held() {
     assert_eq!(world.groups.heartbeat(world.now, &empty), Err(GroupError::InvalidGroupId));
     assert_eq!(world.heartbeat("m", 1), Err(unknown("m")));
 }
+
+#[test]
+fn what_a_member_says_when_it_joins_again_is_there_after_a_restart() {
+    let mut world = World::new();
+    let (ids, _) = world.stable(1);
+    let protocols = vec![("range".to_owned(), subscription(&["t", "u"]))];
+    let again = Join { session_timeout_ms: 20_000, protocols, ..join_of(&ids[0]) };
+    let ticket = world.join(again);
+    let generation = world.joined(ticket).generation;
+    world.assign(&ids[0], generation, &ids);
+    let before = world.groups.describe("g").unwrap();
+    assert_eq!(before.members[0].metadata, subscription(&["t", "u"]));
+    world.restart();
+    assert_eq!(world.groups.describe("g").unwrap(), before);
+    world.pass_ms(19_999);
+    assert_eq!(world.heartbeat(&ids[0], generation), Ok(()));
+}
