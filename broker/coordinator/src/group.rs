@@ -26,6 +26,7 @@ mod assignor;
 mod consumer;
 mod offsets;
 mod subscription;
+mod migration;
 mod kind;
 mod groups;
 

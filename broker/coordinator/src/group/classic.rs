@@ -12,7 +12,8 @@
 //! A generation begins when everybody has joined. It is recorded then, without assignments, before
 //! any member hears of it, and again with assignments when the leader has given them. So a number
 //! that a member has seen is never given to another generation. A generation that is found without
-//! assignments at a start was not finished: its members are asked to join again.
+//! assignments at a start was not finished, and one without a leader has just come of a consumer
+//! group: its members are asked to join again.
 //!
 //! As in Kafka: members that are not static must have been given an id before they join (KIP-394);
 //! static members keep their place through a restart, and are not taken out because they have not
@@ -148,7 +149,12 @@ impl ClassicGroup {
         for member in self.members.values_mut() {
             member.extend(now);
         }
-        if let Phase::Completing { .. } = self.phase {
+        let is_finished = match self.phase {
+            Phase::Empty | Phase::Preparing(_) => true,
+            Phase::Completing { .. } => false,
+            Phase::Stable => self.leader.is_some(),
+        };
+        if !is_finished {
             self.phase = Phase::Preparing(Preparing::Again { deadline: self.rebalance_end(now) });
         }
     }
@@ -178,10 +184,43 @@ impl ClassicGroup {
     /// Records what the group is to be, and makes it so. If the log does not take the record,
     /// nothing has changed.
     fn record(&mut self, turn: &mut Turn<'_>, metadata: ClassicMetadata) -> Result<(), GroupError> {
-        let record = GroupRecord::Classic { group: self.id.clone(), value: Some(metadata) };
-        turn.log.append(std::slice::from_ref(&record))?;
-        if let GroupRecord::Classic { value: Some(metadata), .. } = &record {
-            self.replay(metadata);
+        self.record_after(turn, Vec::new(), metadata)
+    }
+
+    /// The same, with records that go before.
+    fn record_after(
+        &mut self,
+        turn: &mut Turn<'_>,
+        mut records: Vec<GroupRecord>,
+        metadata: ClassicMetadata,
+    ) -> Result<(), GroupError> {
+        let (group, value) = (self.id.clone(), Some(metadata.clone()));
+        records.push(GroupRecord::Classic { group, value });
+        turn.log.append(&records)?;
+        self.replay(&metadata);
+        Ok(())
+    }
+
+    /// Takes over the members of a consumer group, which these records end. They have what they had,
+    /// and no leader, so that they are asked to join again, also after a restart.
+    pub(super) fn take_over(
+        &mut self,
+        turn: &mut Turn<'_>,
+        settings: &GroupsSettings,
+        ended: Vec<GroupRecord>,
+        members: BTreeMap<String, Member>,
+    ) -> Result<(), GroupError> {
+        self.protocol_type = Some(CONSUMER.to_owned());
+        self.state_since = Some(turn.wall_clock);
+        self.members = members;
+        self.protocol = self.select_protocol();
+        let metadata = self.metadata(|_, member| member.assignment.clone());
+        self.record_after(turn, ended, metadata)?;
+        for member in self.members.values_mut() {
+            member.extend(turn.now);
+        }
+        if !self.members.is_empty() {
+            self.prepare_rebalance(turn, settings);
         }
         Ok(())
     }
@@ -215,6 +254,10 @@ impl ClassicGroup {
         self.phase == Phase::Empty
     }
 
+    pub(super) fn is_stable(&self) -> bool {
+        self.phase == Phase::Stable
+    }
+
     /// Nothing would be lost with it but what records say.
     pub(super) fn is_idle(&self) -> bool {
         self.is_empty() && self.pending.is_empty()
@@ -222,6 +265,10 @@ impl ClassicGroup {
 
     pub(super) fn members_count(&self) -> usize {
         self.members.len()
+    }
+
+    pub(super) fn members(&self) -> &BTreeMap<String, Member> {
+        &self.members
     }
 
     /// Which topics its members read; none if that cannot be told.
@@ -560,7 +607,7 @@ impl ClassicGroup {
     }
 
     /// The one of the common protocols that most members like best; of several the first by name.
-    fn select_protocol(&self) -> Option<String> {
+    pub(super) fn select_protocol(&self) -> Option<String> {
         let common = self.common_protocols();
         let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
         for member in self.members.values() {
@@ -571,6 +618,13 @@ impl ClassicGroup {
         }
         let most = votes.into_iter().rev().max_by_key(|(_, count)| *count);
         most.map(|(name, _)| name.to_owned())
+    }
+
+    /// The group is no classic one any more: whoever waits for an answer is to join again.
+    pub(super) fn turn_all_away(&self, turn: &mut Turn<'_>) {
+        for (id, member) in &self.members {
+            turn_away(turn, id, member, &GroupError::RebalanceInProgress);
+        }
     }
 
     /// Takes a member out; whoever waits for an answer in its name gets one.

@@ -14,10 +14,16 @@
 //!
 //! A partition is given to a member when no other has it, nor is still to give it up. Everything but
 //! timeouts is recorded, in Kafka's formats, before a member hears of it.
+//!
+//! Members that join and sync, as those of classic groups do, may be among the others while the group
+//! goes from one protocol to the other: a join is a heartbeat that says what the member has, the
+//! answer to a sync has its assignment, and its epoch is what it knows as the generation.
 
-mod describe;
-mod heartbeat;
+mod step;
 mod reconcile;
+mod heartbeat;
+mod classic;
+mod describe;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +59,8 @@ pub(super) struct ConsumerGroup {
     owners: BTreeMap<(TopicId, PartitionIndex), String>,
     /// Of the topics that were looked at last.
     topics_version: Option<u64>,
+    /// Records that make the group what it is, and have yet to be appended: with its next ones.
+    preceding: Vec<GroupRecord>,
 }
 
 #[derive(Clone, Debug)]
@@ -61,8 +69,9 @@ struct Member {
     current: CurrentAssignment,
     /// When its session ends.
     expires_at: Moment,
-    /// By when it has to have given up what it is to give up.
-    revoke_by: Option<Moment>,
+    /// By when it has to have done what it is to do: to have given up partitions or, if it speaks the
+    /// classic protocol, to have joined again, or asked for its assignment.
+    act_by: Option<Moment>,
 }
 
 impl Default for Member {
@@ -71,8 +80,24 @@ impl Default for Member {
             metadata: MemberMetadata::default(),
             current: CurrentAssignment::default(),
             expires_at: Moment(u64::MAX),
-            revoke_by: None,
+            act_by: None,
         }
+    }
+}
+
+impl Member {
+    /// A sign of life.
+    fn extend(&mut self, now: Moment, settings: &GroupsSettings) {
+        let session_ms = match &self.metadata.classic {
+            Some(classic) => u64::try_from(classic.session_timeout_ms).unwrap_or(0),
+            None => settings.consumer_session_ms,
+        };
+        self.expires_at = now.after_ms(session_ms);
+    }
+
+    /// How long it may take to do what it is to do.
+    fn wait_ms(&self) -> u64 {
+        u64::try_from(self.metadata.rebalance_timeout_ms).unwrap_or(0)
     }
 }
 
@@ -88,7 +113,25 @@ impl ConsumerGroup {
             members: BTreeMap::new(),
             owners: BTreeMap::new(),
             topics_version: None,
+            preceding: Vec::new(),
         }
+    }
+
+    /// One that is what these records say. They are to be appended with its next ones, after others
+    /// that end what it was before.
+    pub(super) fn of_records(
+        id: &str,
+        epoch: i32,
+        preceding: Vec<GroupRecord>,
+        records: Vec<ConsumerRecord>,
+    ) -> ConsumerGroup {
+        let mut group = ConsumerGroup::new(id, epoch);
+        group.preceding = preceding;
+        for of in records {
+            group.replay(&of);
+            group.preceding.push(GroupRecord::Consumer { group: id.to_owned(), of });
+        }
+        group
     }
 
     /// Takes up a record of the group.
@@ -139,10 +182,9 @@ impl ConsumerGroup {
     /// Begins to serve with what was replayed.
     pub(super) fn resume(&mut self, now: Moment, settings: &GroupsSettings) {
         for member in self.members.values_mut() {
-            member.expires_at = now.after_ms(settings.consumer_session_ms);
-            let wait_ms = u64::try_from(member.metadata.rebalance_timeout_ms).unwrap_or(0);
+            member.extend(now, settings);
             let is_revoking = !member.current.revoking.is_empty();
-            member.revoke_by = is_revoking.then(|| now.after_ms(wait_ms));
+            member.act_by = is_revoking.then(|| now.after_ms(member.wait_ms()));
         }
     }
 
@@ -155,15 +197,13 @@ impl ConsumerGroup {
         if records.is_empty() {
             return Ok(());
         }
-        let records: Vec<GroupRecord> = records
-            .into_iter()
-            .map(|of| GroupRecord::Consumer { group: self.id.clone(), of })
-            .collect();
-        turn.log.append(&records)?;
+        let own = records.iter().cloned();
+        let own = own.map(|of| GroupRecord::Consumer { group: self.id.clone(), of });
+        let all: Vec<GroupRecord> = self.preceding.iter().cloned().chain(own).collect();
+        turn.log.append(&all)?;
+        self.preceding.clear();
         for record in &records {
-            if let GroupRecord::Consumer { of, .. } = record {
-                self.replay(of);
-            }
+            self.replay(record);
         }
         Ok(())
     }
@@ -186,8 +226,12 @@ impl ConsumerGroup {
         self.is_recorded
     }
 
-    pub(super) fn has_recorded_target(&self) -> bool {
-        self.target_epoch != 0
+    /// Records that say that there is no such group.
+    pub(super) fn tombstones(&self) -> Vec<GroupRecord> {
+        let members = self.members.keys().flat_map(|member| gone(member));
+        let target = (self.target_epoch != 0).then_some(ConsumerRecord::TargetEpoch(None));
+        let all = members.chain(target).chain([ConsumerRecord::Group(None)]);
+        all.map(|of| GroupRecord::Consumer { group: self.id.clone(), of }).collect()
     }
 
     /// Whether offsets may be committed by whom it is.
@@ -201,11 +245,18 @@ impl ConsumerGroup {
     /// Whether it is a member, and of this epoch.
     pub(super) fn check_epoch(&self, member: &str, theirs: i32) -> Result<(), GroupError> {
         let unknown = || GroupError::UnknownMember { member: member.to_owned() };
-        let ours = self.members.get(member).ok_or_else(unknown)?.current.epoch;
-        match theirs == ours {
-            true => Ok(()),
-            false => Err(GroupError::StaleMemberEpoch { theirs, ours }),
+        let member = self.members.get(member).ok_or_else(unknown)?;
+        let ours = member.current.epoch;
+        match &member.metadata.classic {
+            _ if theirs == ours => Ok(()),
+            Some(_) => Err(GroupError::IllegalGeneration { theirs, ours }),
+            None => Err(GroupError::StaleMemberEpoch { theirs, ours }),
         }
+    }
+
+    fn static_member(&self, instance: &str) -> Option<(&String, &Member)> {
+        let is_it = |member: &Member| member.metadata.instance.as_deref() == Some(instance);
+        self.members.iter().find(|(_, member)| is_it(member))
     }
 
     /// Which topics its members read.
@@ -215,34 +266,63 @@ impl ConsumerGroup {
 
     // ---- Members go.
 
-    /// Somebody takes members out, by their ids or instances: what has become of each, in order.
+    /// Whom somebody takes out, by ids or instances: what is to become of each, in order, and the ids
+    /// of those who are there.
+    pub(super) fn find_leaving(
+        &self,
+        leaving: &[Leaving],
+    ) -> (Vec<Result<(), GroupError>>, Vec<String>) {
+        let mut found = Vec::new();
+        let outcomes = leaving.iter().map(|Leaving { member, instance }| {
+            let id = match instance {
+                Some(instance) if member.is_empty() => {
+                    let unknown = GroupError::UnknownMember { member: String::new() };
+                    self.static_member(instance).map(|(id, _)| id).ok_or(unknown)?
+                }
+                _ => self.check_member(member, instance.as_deref()).map(|_| member)?,
+            };
+            found.push(id.clone());
+            Ok(())
+        });
+        (outcomes.collect(), found)
+    }
+
+    /// Whether a member is who it says it is.
+    fn check_member(&self, id: &str, instance: Option<&str>) -> Result<&Member, GroupError> {
+        let unknown = || GroupError::UnknownMember { member: id.to_owned() };
+        if let Some(instance) = instance {
+            let (known, _) = self.static_member(instance).ok_or_else(unknown)?;
+            if known != id {
+                return Err(GroupError::FencedInstance { instance: instance.to_owned() });
+            }
+        }
+        self.members.get(id).ok_or_else(unknown)
+    }
+
+    /// Members go.
     pub(super) fn take_out(
         &mut self,
         turn: &mut Turn<'_>,
-        leaving: &[Leaving],
-    ) -> Result<Vec<Result<(), GroupError>>, GroupError> {
-        let mut gone = Vec::new();
-        let outcomes = leaving.iter().map(|Leaving { member, instance }| {
-            let mut members = self.members.iter();
-            let found = members.find(|(id, it)| match (member.is_empty(), instance) {
-                (true, Some(_)) => it.metadata.instance == *instance,
-                (_, Some(_)) => *id == member && it.metadata.instance == *instance,
-                (_, None) => *id == member,
-            });
-            match found {
-                Some((id, _)) => {
-                    gone.push(id.clone());
-                    Ok(())
-                }
-                None => Err(GroupError::UnknownMember { member: member.clone() }),
-            }
+        ids: &[String],
+    ) -> Result<(), GroupError> {
+        let records = self.without(ids, turn.topics);
+        self.record(turn, records)
+    }
+
+    /// Those who are left without these, if all of them join and sync; each with what it has.
+    pub(super) fn classic_without(
+        &self,
+        ids: &[String],
+        topics: &dyn Topics,
+    ) -> Option<BTreeMap<String, super::member::Member>> {
+        let left = self.members.iter().filter(|(id, _)| !ids.contains(id));
+        let classic = left.map(|(id, Member { metadata, current, .. })| {
+            let classic = metadata.classic.as_ref()?;
+            let has = current.assigned.iter().chain(current.revoking.iter()).collect();
+            let assignment = classic.assignment(&has, topics);
+            Some((id.clone(), super::member::Member::of_consumer(metadata, classic, assignment)))
         });
-        let outcomes = outcomes.collect();
-        if !gone.is_empty() {
-            let records = self.without(&gone, turn.topics);
-            self.record(turn, records)?;
-        }
-        Ok(outcomes)
+        classic.collect()
     }
 
     /// Records that say that members are gone, and what follows for the group.
@@ -265,27 +345,26 @@ impl ConsumerGroup {
     /// When the group has to be looked at again.
     pub(super) fn deadline(&self) -> Option<Moment> {
         let of =
-            |member: &Member| member.revoke_by.unwrap_or(member.expires_at).min(member.expires_at);
+            |member: &Member| member.act_by.unwrap_or(member.expires_at).min(member.expires_at);
         self.members.values().map(of).min()
     }
 
-    /// Members that are silent, or do not give up what they should, are out.
-    pub(super) fn expire(&mut self, turn: &mut Turn<'_>) {
-        let is_over = |deadline: Moment| deadline <= turn.now;
-        let late = self.members.iter().filter(|(_, member)| {
-            is_over(member.expires_at) || member.revoke_by.is_some_and(is_over)
-        });
-        let late: Vec<String> = late.map(|(id, _)| id.clone()).collect();
-        if late.is_empty() {
-            return;
-        }
-        let records = self.without(&late, turn.topics);
-        if self.record(turn, records).is_err() {
-            for id in &late {
-                if let Some(member) = self.members.get_mut(id) {
-                    member.expires_at = turn.now.after_ms(RETRY_MS);
-                    member.revoke_by = None;
-                }
+    /// Members that are silent, or have not done what they are to do: they are to be taken out.
+    pub(super) fn late(&self, now: Moment) -> Vec<String> {
+        let is_over = |deadline: Moment| deadline <= now;
+        let late = self
+            .members
+            .iter()
+            .filter(|(_, member)| is_over(member.expires_at) || member.act_by.is_some_and(is_over));
+        late.map(|(id, _)| id.clone()).collect()
+    }
+
+    /// They could not be taken out, and stay for a little longer.
+    pub(super) fn bear_with(&mut self, ids: &[String], now: Moment) {
+        for id in ids {
+            if let Some(member) = self.members.get_mut(id) {
+                member.expires_at = now.after_ms(RETRY_MS);
+                member.act_by = None;
             }
         }
     }
@@ -302,6 +381,14 @@ fn gone(member: &str) -> [ConsumerRecord; 3] {
         ConsumerRecord::Target { member: member(), value: None },
         ConsumerRecord::Member { member: member(), value: None },
     ]
+}
+
+/// Its own, or one that nobody has had.
+fn id_or_new(turn: &mut Turn<'_>, id: &str) -> String {
+    match id.is_empty() {
+        true => TopicId::from_random((turn.random)()).to_string(),
+        false => id.to_owned(),
+    }
 }
 
 /// Which topics a member reads of those that are there.
@@ -322,7 +409,10 @@ fn compiled(pattern: &str) -> Result<regex::Regex, regex::Error> {
 
 /// Of names, ids and numbers of partitions of the topics that members read: it is another one when
 /// any of them is. Never 0, which is none.
-fn hash_of<'a>(members: impl Iterator<Item = &'a MemberMetadata>, topics: &dyn Topics) -> i64 {
+pub(super) fn hash_of<'a>(
+    members: impl Iterator<Item = &'a MemberMetadata>,
+    topics: &dyn Topics,
+) -> i64 {
     let all: BTreeSet<String> = members.flat_map(|member| subscribed(member, topics)).collect();
     // FNV-1a, of 64 bits.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;

@@ -5,8 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{PartitionIndex, Timestamp};
 
 use super::classic::{ClassicGroup, ClassicState};
-use super::consumer::{Beat, ConsumerDescription, ConsumerGroup, ConsumerHeartbeat, JOINING};
+use super::consumer::{
+    Beat, ConsumerDescription, ConsumerGroup, ConsumerHeartbeat, JOINING, LEAVING,
+    LEAVING_FOR_A_WHILE,
+};
 use super::kind::{Group, GroupKind};
+use super::migration::{downgrade, upgrade};
 use super::offsets::{self, Commit, CommittedOffset, NewOffset, OffsetsOf};
 use super::record::{ConsumerRecord, GroupRecord};
 use super::subscription::CONSUMER;
@@ -171,7 +175,13 @@ impl Groups {
             entry.looked_at = None;
             match &mut entry.group {
                 Group::Classic(group) => group.expire(turn, &self.settings),
-                Group::Consumer(group) => group.expire(turn),
+                Group::Consumer(group) => {
+                    let late = group.late(turn.now);
+                    let outcome = entry.group.take_out(&id, turn, &self.settings, &late);
+                    if let (Err(_), Group::Consumer(group)) = (outcome, &mut entry.group) {
+                        group.bear_with(&late, turn.now);
+                    }
+                }
             }
             self.settle(&id);
         }
@@ -201,37 +211,45 @@ impl Groups {
             return;
         }
         let id = join.group.clone();
-        let settings = self.settings;
-        match self.classic_to_join(turn, &id) {
-            Ok(group) => group.join(turn, &settings, ticket, join),
-            Err(error) => {
-                let refused = JoinRefused { error, member: join.member };
-                turn.replies.push((ticket, Reply::Join(Err(refused))));
-            }
+        let member = join.member.clone();
+        if let Err(error) = self.join_any(turn, ticket, join) {
+            turn.replies.push((ticket, Reply::Join(Err(JoinRefused { error, member }))));
         }
         self.settle(&id);
     }
 
-    /// The group that is to be joined. One of the other protocol without members becomes a classic
-    /// one, whose generations go on from its epoch.
-    fn classic_to_join(
+    /// Whoever joins a group of the other protocol without members makes it a classic one, whose
+    /// generations go on from its epoch; so does who takes the place of the last one that does not
+    /// join and sync.
+    fn join_any(
         &mut self,
         turn: &mut Turn<'_>,
-        id: &str,
-    ) -> Result<&mut ClassicGroup, GroupError> {
-        let entry = self.groups.entry(id.to_owned()).or_insert_with(|| Entry::new(id));
-        if let Group::Consumer(consumer) = &entry.group {
-            if !consumer.is_empty() {
-                return Err(GroupError::InconsistentProtocol);
+        ticket: Ticket,
+        mut join: Join,
+    ) -> Result<(), GroupError> {
+        let (id, settings) = (join.group.clone(), self.settings);
+        let entry = self.groups.entry(id.clone()).or_insert_with(|| Entry::new(&id));
+        if let Group::Consumer(group) = &mut entry.group {
+            let left = match group.is_empty() {
+                true => Some(BTreeMap::new()),
+                false => group.left_by_replacement(&settings, &join, turn.topics),
+            };
+            let Some(left) = left else {
+                let outcome = group.join(turn, &settings, join);
+                turn.replies.push((ticket, Reply::Join(outcome)));
+                return Ok(());
+            };
+            if !group.is_empty() {
+                // Its old place is gone.
+                join.member.clear();
             }
-            let epoch = consumer.epoch();
-            turn.log.append(&entry.group.tombstones(id))?;
-            entry.group = Group::Classic(ClassicGroup::new(id, epoch));
+            entry.group = Group::Classic(downgrade(&id, group, left, turn, &settings)?);
         }
         match &mut entry.group {
-            Group::Classic(group) => Ok(group),
+            Group::Classic(group) => group.join(turn, &settings, ticket, join),
             Group::Consumer(_) => unreachable!("it has become a classic one"),
         }
+        Ok(())
     }
 
     /// A heartbeat by the protocol of KIP-848.
@@ -241,46 +259,55 @@ impl Groups {
         beat: &Beat,
     ) -> Result<ConsumerHeartbeat, GroupError> {
         beat.check()?;
-        let settings = self.settings;
-        let outcome = self
-            .consumer_to_hear(turn, beat)
-            .and_then(|group| group.heartbeat(turn, &settings, beat));
+        let outcome = self.beat_any(turn, beat);
         self.settle(&beat.group);
         outcome
     }
 
-    /// The group of a heartbeat. Whoever joins makes one, also of a classic one without members.
-    fn consumer_to_hear(
+    /// Whoever joins makes a group, and a consumer group of a classic one, whose epochs go on from its
+    /// generation.
+    fn beat_any(
         &mut self,
         turn: &mut Turn<'_>,
         beat: &Beat,
-    ) -> Result<&mut ConsumerGroup, GroupError> {
-        let id = &beat.group;
+    ) -> Result<ConsumerHeartbeat, GroupError> {
+        let (id, settings) = (&beat.group, self.settings);
         if beat.epoch != JOINING && !self.groups.contains_key(id) {
             return Err(GroupError::GroupNotFound { group: id.clone() });
         }
         let entry = self.groups.entry(id.clone()).or_insert_with(|| Entry::new(id));
-        if let Group::Classic(group) = &entry.group {
-            if beat.epoch != JOINING || !group.is_idle() {
-                return Err(GroupError::OtherKind { group: id.clone(), wanted: CONSUMER });
-            }
-            let generation = group.generation();
-            if group.is_recorded() {
-                turn.log.append(&entry.group.tombstones(id))?;
-            }
-            entry.group = Group::Consumer(ConsumerGroup::new(id, generation));
-        }
         match &mut entry.group {
-            Group::Consumer(group) => Ok(group),
-            Group::Classic(_) => unreachable!("it has become one"),
+            Group::Consumer(group) if beat.epoch == LEAVING => {
+                let gone = group.leaving(beat)?;
+                entry.group.take_out(id, turn, &settings, &[gone])?;
+                Ok(ConsumerHeartbeat::goodbye(beat))
+            }
+            Group::Consumer(group) if beat.epoch == LEAVING_FOR_A_WHILE => {
+                group.leave_for_a_while(turn, beat)?;
+                Ok(ConsumerHeartbeat::goodbye(beat))
+            }
+            Group::Consumer(group) => group.heartbeat(turn, &settings, beat),
+            Group::Classic(classic) if beat.epoch == JOINING => {
+                let mut group = upgrade(id, classic, turn.topics)?;
+                group.resume(turn.now, &settings);
+                let told = group.heartbeat(turn, &settings, beat)?;
+                classic.turn_all_away(turn);
+                entry.group = Group::Consumer(group);
+                Ok(told)
+            }
+            Group::Classic(_) => Err(GroupError::OtherKind { group: id.clone(), wanted: CONSUMER }),
         }
     }
 
     /// Takes assignments from the leader; answered when the member has one.
     pub fn sync(&mut self, turn: &mut Turn<'_>, ticket: Ticket, sync: Sync) {
-        let id = sync.member.group.clone();
+        let (id, settings) = (sync.member.group.clone(), self.settings);
         match self.group_of_member(&sync.member) {
-            Ok(group) => group.sync(turn, ticket, sync),
+            Ok(Group::Classic(group)) => group.sync(turn, ticket, sync),
+            Ok(Group::Consumer(group)) => {
+                let outcome = group.sync(turn, &settings, sync);
+                turn.replies.push((ticket, Reply::Sync(outcome)));
+            }
             Err(error) => turn.replies.push((ticket, Reply::Sync(Err(error)))),
         }
         self.settle(&id);
@@ -288,7 +315,13 @@ impl Groups {
 
     /// A sign of life.
     pub fn heartbeat(&mut self, now: Moment, member: &MemberOf) -> Result<(), GroupError> {
-        self.group_of_member(member)?.heartbeat(now, member)
+        let settings = self.settings;
+        let outcome = match self.group_of_member(member)? {
+            Group::Classic(group) => group.heartbeat(now, member),
+            Group::Consumer(group) => group.classic_heartbeat(now, &settings, member),
+        };
+        self.settle(&member.group);
+        outcome
     }
 
     /// Members go: what has become of each, in order.
@@ -306,21 +339,21 @@ impl Groups {
         };
         let outcomes = match &mut entry.group {
             Group::Classic(of) => Ok(of.leave(turn, &self.settings, leaving)),
-            Group::Consumer(of) => of.take_out(turn, leaving),
+            Group::Consumer(of) => {
+                let (outcomes, found) = of.find_leaving(leaving);
+                entry.group.take_out(group, turn, &self.settings, &found).map(|()| outcomes)
+            }
         };
         self.settle(group);
         outcomes
     }
 
-    fn group_of_member(&mut self, member: &MemberOf) -> Result<&mut ClassicGroup, GroupError> {
+    fn group_of_member(&mut self, member: &MemberOf) -> Result<&mut Group, GroupError> {
         if member.group.is_empty() {
             return Err(GroupError::InvalidGroupId);
         }
         let unknown = || GroupError::UnknownMember { member: member.member.clone() };
-        match self.groups.get_mut(&member.group).map(|entry| &mut entry.group) {
-            Some(Group::Classic(group)) => Ok(group),
-            Some(Group::Consumer(_)) | None => Err(unknown()),
-        }
+        self.groups.get_mut(&member.group).map(|entry| &mut entry.group).ok_or_else(unknown)
     }
 
     // ---- Offsets.

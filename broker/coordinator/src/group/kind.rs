@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use super::classic::ClassicGroup;
 use super::consumer::ConsumerGroup;
-use super::record::{ConsumerRecord, GroupRecord};
+use super::groups::GroupsSettings;
+use super::migration;
+use super::record::GroupRecord;
 use super::subscription::CONSUMER;
-use super::{Moment, Topics};
+use super::{GroupError, Moment, Topics, Turn};
 
 /// The protocol by which a group's members speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,18 +80,31 @@ impl Group {
         }
     }
 
-    /// Records that say that there is no such group. It has no members.
+    /// Records that say that there is no such group.
     pub(super) fn tombstones(&self, id: &str) -> Vec<GroupRecord> {
-        let group = || id.to_owned();
         match self {
-            Group::Classic(_) => vec![GroupRecord::Classic { group: group(), value: None }],
-            Group::Consumer(consumer) => {
-                let target = consumer.has_recorded_target();
-                let target = target.then_some(ConsumerRecord::TargetEpoch(None));
-                let of = target.into_iter().chain([ConsumerRecord::Group(None)]);
-                of.map(|of| GroupRecord::Consumer { group: group(), of }).collect()
-            }
+            Group::Classic(_) => vec![GroupRecord::Classic { group: id.to_owned(), value: None }],
+            Group::Consumer(group) => group.tombstones(),
         }
+    }
+
+    /// Members of a consumer group go. If all that are left join and sync, it becomes a classic one.
+    pub(super) fn take_out(
+        &mut self,
+        id: &str,
+        turn: &mut Turn<'_>,
+        settings: &GroupsSettings,
+        gone: &[String],
+    ) -> Result<(), GroupError> {
+        let Group::Consumer(group) = self else { unreachable!("a classic one does it by itself") };
+        match group.classic_without(gone, turn.topics) {
+            _ if gone.is_empty() => {}
+            Some(left) if !left.is_empty() => {
+                *self = Group::Classic(migration::downgrade(id, group, left, turn, settings)?);
+            }
+            Some(_) | None => group.take_out(turn, gone)?,
+        }
+        Ok(())
     }
 
     /// Which topics its members read; none if that cannot be told.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 
-use super::record::ClassicMember;
+use super::record::{ClassicMember, ClassicMemberMetadata, MemberMetadata};
 use super::{Moment, Ticket};
 
 /// A client, as it is shown to whoever looks at the group.
@@ -63,6 +63,27 @@ impl Member {
             && self.session_timeout_ms == record.session_timeout_ms
             && self.rebalance_timeout_ms == record.rebalance_timeout_ms
             && self.metadata(protocol.unwrap_or_default()) == record.subscription
+    }
+
+    /// A member of a consumer group that joins and syncs. Its session is yet to begin.
+    pub(super) fn of_consumer(
+        said: &MemberMetadata,
+        classic: &ClassicMemberMetadata,
+        assignment: Bytes,
+    ) -> Member {
+        Member {
+            instance: said.instance.clone(),
+            client: said.client.clone(),
+            session_timeout_ms: classic.session_timeout_ms,
+            rebalance_timeout_ms: said.rebalance_timeout_ms,
+            protocols: classic.supported_protocols.clone(),
+            assignment,
+            expires_at: Moment(u64::MAX),
+            is_new: false,
+            joining: None,
+            syncing: None,
+            owes_sync: false,
+        }
     }
 
     /// What it says of itself for a protocol.

@@ -1,11 +1,15 @@
 //! Groups in a test: a log in memory, and time that is advanced by hand.
 
+mod members;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use model::{LeaderEpoch, Offset, PartitionIndex, Timestamp, TopicId};
 
 use super::*;
+
+pub(super) use members::*;
 
 pub(super) const SETTINGS: GroupsSettings = GroupsSettings {
     initial_rebalance_delay_ms: 3_000,

@@ -150,6 +150,8 @@ impl Hosted {
         if let GroupRequest::Heartbeat(member) = &request {
             let now = moment(runtime::now());
             let heard = self.look(|groups| groups.heartbeat(now, member));
+            // Who is asked to join has so long for it.
+            self.arm();
             let answer = heard.and_then(|heard| Ok(heard.map(|()| GroupAnswer::Done)?));
             return reply.send(CoreAnswer::Group(answer));
         }

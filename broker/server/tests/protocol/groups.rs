@@ -2,6 +2,7 @@
 
 mod admin;
 mod consumers;
+mod migration;
 mod offsets;
 
 use std::path::Path;

@@ -22,7 +22,9 @@ use crate::image::ClusterImage;
 
 /// From here on members bring an id of their own.
 const OWN_ID_VERSION_MIN: i16 = 1;
-/// Of a member that speaks this protocol.
+/// Of a member that joins and syncs.
+const MEMBER_TYPE_CLASSIC: i8 = 0;
+/// Of one that speaks this protocol.
 const MEMBER_TYPE_CONSUMER: i8 = 1;
 
 pub(super) async fn heartbeat(
@@ -132,7 +134,7 @@ fn described(
 }
 
 fn described_member(image: &ClusterImage, member: DescribedConsumer) -> describing::Member {
-    let MemberMetadata { instance, rack, client, topics, regex, .. } = member.metadata;
+    let MemberMetadata { instance, rack, client, topics, regex, classic, .. } = member.metadata;
     describing::Member {
         member_id: Text::from(member.id),
         instance_id: instance.map(Text::from),
@@ -144,7 +146,10 @@ fn described_member(image: &ClusterImage, member: DescribedConsumer) -> describi
         subscribed_topic_regex: regex.map(Text::from),
         assignment: named(image, &member.assigned),
         target_assignment: named(image, &member.target),
-        member_type: MEMBER_TYPE_CONSUMER,
+        member_type: match classic {
+            Some(_) => MEMBER_TYPE_CLASSIC,
+            None => MEMBER_TYPE_CONSUMER,
+        },
     }
 }
 
