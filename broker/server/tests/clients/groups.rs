@@ -1,5 +1,6 @@
 //! Groups of consumers that nobody here wrote: a member is killed, static members are restarted one
-//! after the other, one joins a group whose members go on, and the broker is killed under all of them.
+//! after the other, one joins a group whose members go on, members change their protocol, and the broker
+//! is killed under all of them.
 //! Kafka's tools print of them what they print of Apache Kafka's groups.
 //!
 //! Every client has a member program that tells what it is assigned, what is revoked and what it has
@@ -10,6 +11,7 @@ mod member;
 mod kills;
 mod restarts;
 mod cooperation;
+mod migration;
 mod raw;
 mod broker_kills;
 mod tools;

@@ -88,6 +88,11 @@ impl Group {
         self.client = client;
     }
 
+    /// By which protocol the next members speak.
+    pub(super) fn set_protocol(&mut self, protocol: Protocol) {
+        self.protocol = protocol;
+    }
+
     pub(super) fn name(&self) -> &'static str {
         self.name
     }
