@@ -51,6 +51,8 @@ pub const TARGETS: &[Target] = &[
     target("producers", 4 * KIB, targets::replication::producers),
     target("membership", 4 * KIB, targets::replication::membership),
     target("cluster", 16 * KIB, targets::cluster::records),
+    // Each group is looked at as a whole when somebody joins it.
+    Target { per_byte_max: 512, ..target("groups", 64 * KIB, targets::groups::records) },
     target("topic-configs", 32 * KIB, targets::cluster::topic_configs),
     // The parser of TOML, which reads what the operator has written.
     Target { per_byte_max: 512, ..target("config", 64 * KIB, targets::config::config) },

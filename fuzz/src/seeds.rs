@@ -4,12 +4,19 @@
 use std::io::Write;
 
 use bytes::Bytes;
+use coordinator::group::{
+    ClassicMember, ClassicMemberMetadata, ClassicMetadata, ClientInfo, CommittedOffset,
+    ConsumerRecord, CurrentAssignment, GroupRecord, MemberMetadata, Partitions,
+};
 use coordinator::{CONFIGS, ClusterRecord};
 use model::record_batch::{
     BatchBuilder, Compression, HEADER_SIZE_BYTES, NewRecord, ProducerStamp, RecordHeader,
     set_max_timestamp,
 };
-use model::{BrokerId, NodeId, ProducerEpoch, ProducerId, Timestamp, TopicId};
+use model::{
+    BrokerId, LeaderEpoch, NodeId, Offset, PartitionIndex, ProducerEpoch, ProducerId, Timestamp,
+    TopicId,
+};
 use replication::Membership;
 use wire::create_topics::{CreatableTopic, CreatableTopicConfig};
 use wire::describe_configs::{DescribeConfigsResource, DescribeConfigsResult};
@@ -42,6 +49,7 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "producers" => vec![producers()],
         "membership" => vec![membership()],
         "cluster" => vec![cluster()],
+        "groups" => vec![groups()],
         "topic-configs" => topic_configs(),
         "config" => config(),
         _ => Vec::new(),
@@ -295,6 +303,76 @@ fn cluster() -> Vec<u8> {
         ClusterRecord::TopicDeleted { id },
     ];
     records.map(|record| record.encode()).join(&b'\n')
+}
+
+/// A group of each protocol that has members, and offsets.
+fn groups() -> Vec<u8> {
+    let client = || ClientInfo { id: "client".to_owned(), host: "/127.0.0.1".to_owned() };
+    let subscription = Bytes::from_static(b"\0\x01\0\0\0\x01\0\x06orders\xff\xff\xff\xff\0\0\0\0");
+    let assignment =
+        Bytes::from_static(b"\0\x01\0\0\0\x01\0\x06orders\0\0\0\x01\0\0\0\x02\xff\xff\xff\xff");
+    let classic = ClassicMetadata {
+        protocol_type: "consumer".to_owned(),
+        generation: 3,
+        protocol: Some("range".to_owned()),
+        leader: Some("a".to_owned()),
+        state_since: Some(Timestamp(1_700_000_000_000)),
+        members: vec![ClassicMember {
+            id: "a".to_owned(),
+            instance: Some("i".to_owned()),
+            client: client(),
+            rebalance_timeout_ms: 1000,
+            session_timeout_ms: 1000,
+            subscription: subscription.clone(),
+            assignment,
+        }],
+    };
+    let metadata = MemberMetadata {
+        client: client(),
+        topics: ["orders".to_owned()].into(),
+        regex: Some("or.*".to_owned()),
+        rebalance_timeout_ms: 1000,
+        classic: Some(ClassicMemberMetadata {
+            session_timeout_ms: 1000,
+            supported_protocols: vec![("range".to_owned(), subscription)],
+        }),
+        ..MemberMetadata::default()
+    };
+    let partitions: Partitions =
+        [(TopicId::from_random(1), PartitionIndex(2))].into_iter().collect();
+    let current =
+        CurrentAssignment { epoch: 4, assigned: partitions.clone(), ..Default::default() };
+    let offset = CommittedOffset {
+        offset: Offset(42),
+        leader_epoch: LeaderEpoch(1),
+        metadata: "m".to_owned(),
+        committed_at: Timestamp(1_700_000_000_000),
+        expires_at: None,
+    };
+    let member = || "b".to_owned();
+    let of = |of| GroupRecord::Consumer { group: "h".to_owned(), of };
+    let records = [
+        GroupRecord::Classic { group: "g".to_owned(), value: Some(classic) },
+        GroupRecord::Offset {
+            group: "g".to_owned(),
+            topic: "orders".to_owned(),
+            partition: PartitionIndex(2),
+            value: Some(offset),
+        },
+        of(ConsumerRecord::Group(Some((4, 5)))),
+        of(ConsumerRecord::Member { member: member(), value: Some(metadata) }),
+        of(ConsumerRecord::TargetEpoch(Some(4))),
+        of(ConsumerRecord::Target { member: member(), value: Some(partitions) }),
+        of(ConsumerRecord::Current { member: member(), value: Some(current) }),
+    ];
+    let bytes = records.iter().flat_map(|record| {
+        let (key, value) = record.encode();
+        let value = value.expect("none of them is gone");
+        let key_length = u8::try_from(key.len()).expect("it is short");
+        let value_length = u16::try_from(value.len()).expect("it is short");
+        [&[key_length][..], &key, &value_length.to_be_bytes(), &value].concat()
+    });
+    bytes.collect()
 }
 
 fn topic_configs() -> Vec<Vec<u8>> {

@@ -4,6 +4,7 @@ pub(crate) mod batch;
 pub(crate) mod cluster;
 pub(crate) mod codec;
 pub(crate) mod config;
+pub(crate) mod groups;
 pub(crate) mod replication;
 pub(crate) mod storage;
 pub(crate) mod wire;

@@ -173,6 +173,7 @@ targets! {
     producers_hold: "producers",
     membership_holds: "membership",
     cluster_holds: "cluster",
+    groups_hold: "groups",
     topic_configs_hold: "topic-configs",
     config_holds: "config",
 }
