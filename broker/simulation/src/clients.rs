@@ -200,9 +200,15 @@ pub(crate) async fn run(context: Rc<Context>, machine: usize, machines_count: us
     for number in 0..plan.members_count {
         // One of them is a static member.
         let instance = (number == 0).then(|| "instance".to_owned());
-        all.push((format!("member-{number}"), Box::pin(member::run(context.clone(), instance))));
-        all.push((format!("beating-{number}"), Box::pin(beating::run(context.clone()))));
+        for (group, instance) in [("classic", instance.clone()), ("mixed", instance)] {
+            let member = member::run(context.clone(), group, instance);
+            all.push((format!("{group}-member-{number}"), Box::pin(member)));
+        }
+        let member = beating::run(context.clone(), "consumer");
+        all.push((format!("beating-{number}"), Box::pin(member)));
     }
+    // It comes and goes, and with it the group's protocol.
+    all.push(("mixed-beating".to_owned(), Box::pin(beating::run(context.clone(), "mixed"))));
     all.push(("prober".to_owned(), Box::pin(prober::run(context.clone()))));
     all.push(("looker".to_owned(), Box::pin(looker::run(context.clone()))));
     all.push(("admin".to_owned(), Box::pin(admin::run(context.clone()))));

@@ -239,7 +239,7 @@ pub struct Joined {
     pub member: String,
     /// Of a static member.
     pub instance: Option<String>,
-    /// Who divides the partitions, and by which rule.
+    /// Who assigns, empty if that is the broker, and by which rule.
     pub leader: String,
     pub protocol: String,
     pub span: Span,
@@ -377,6 +377,19 @@ impl History {
     pub fn committed_count(&self) -> u64 {
         let is_set = |set: &&OffsetSet| matches!(set.outcome, Outcome::Acknowledged { .. });
         self.offsets_set.iter().filter(is_set).count() as u64
+    }
+
+    /// How often a group went to the other protocol, as far as its classic members were told.
+    pub fn migrations_count(&self) -> u64 {
+        let all: std::collections::BTreeSet<(&str, i32, bool)> = self
+            .joined
+            .iter()
+            .map(|it| (it.group.as_str(), it.generation, !it.leader.is_empty()))
+            .collect();
+        let all: Vec<_> = all.into_iter().collect();
+        let is_other =
+            |pair: &&[(&str, i32, bool)]| pair[0].0 == pair[1].0 && pair[0].2 != pair[1].2;
+        all.windows(2).filter(is_other).count() as u64
     }
 
     /// Generations of groups that were told of.

@@ -60,7 +60,7 @@ pub struct Plan {
     pub pipelined_count: usize,
     pub plain_count: usize,
     pub consumers_count: usize,
-    /// Of a group of each protocol.
+    /// Of a group of each protocol, and of one whose members speak both.
     pub members_count: usize,
     pub value_bytes_max: usize,
     pub batch_records_max: usize,

@@ -53,6 +53,8 @@ pub struct Counts {
     pub grown: u64,
     /// Generations of groups that members were told of.
     pub generations: u64,
+    /// How often a group with members went to the other protocol.
+    pub migrations: u64,
     /// Offsets that members have committed.
     pub committed: u64,
     pub acknowledged: u64,
@@ -73,6 +75,7 @@ impl std::fmt::Display for Counts {
             epoch_ends,
             grown,
             generations,
+            migrations,
             committed,
             acknowledged,
             virtual_ms,
@@ -82,8 +85,8 @@ impl std::fmt::Display for Counts {
             "crashes={crashes} client-crashes={client_crashes} lost-writes={lost_writes} \
              disk-errors={disk_errors} resets={resets} starts={starts} operations={operations} \
              incremental-fetches={incremental_fetches} epoch-ends={epoch_ends} \
-             grown={grown} generations={generations} committed={committed} \
-             acknowledged={acknowledged} virtual-ms={virtual_ms}"
+             grown={grown} generations={generations} migrations={migrations} \
+             committed={committed} acknowledged={acknowledged} virtual-ms={virtual_ms}"
         )
     }
 }
@@ -517,6 +520,7 @@ impl Run {
             epoch_ends: history.epoch_ends.len() as u64,
             grown: history.grown_count(),
             generations: history.generations_count(),
+            migrations: history.migrations_count(),
             committed: history.committed_count(),
             acknowledged,
             virtual_ms,

@@ -101,6 +101,7 @@ fn every_seed_keeps_every_invariant_and_enough_goes_wrong() {
         ("epoch-ends", 5000),
         ("grown", 500),
         ("generations", 500),
+        ("migrations", 50),
         ("committed", 5000),
     ] {
         let enough = per_hundred * seeds_count / 100;

@@ -1,4 +1,4 @@
-//! A member of a group of KIP-848. It does what it is told, commits, leaves and falls silent.
+//! A member that speaks the protocol of KIP-848. It does what it is told, commits, leaves and falls silent.
 
 use std::rc::Rc;
 
@@ -16,7 +16,6 @@ use super::group::{
 };
 use super::peer::Peer;
 
-const GROUP: &str = "consumer";
 const REBALANCE_TIMEOUT_MS: i32 = 1500;
 /// What the plan gives the broker, less some: who has not been heard for so long reads nothing any
 /// more.
@@ -29,10 +28,10 @@ struct Member {
     heard_at: Instant,
 }
 
-pub(super) async fn run(context: Rc<Context>) {
+pub(super) async fn run(context: Rc<Context>, group: &'static str) {
     let id = with_rng(runtime::Rng::next_u128);
     let identity = Identity {
-        group: GROUP,
+        group,
         member: format!("member-{id:032x}"),
         instance: None,
         generation: 0,
@@ -40,7 +39,7 @@ pub(super) async fn run(context: Rc<Context>) {
     };
     let peer = Peer::new(&context);
     let mut member = Member { peer, identity, owned: Vec::new(), heard_at: now() };
-    find_coordinator(&mut member.peer, GROUP).await;
+    find_coordinator(&mut member.peer, group).await;
     let mut read_to = Positions::new();
     while !context.is_ending() {
         member.step(&mut read_to).await;
@@ -75,7 +74,7 @@ impl Member {
         let new = self.owned.iter().copied().filter(|it| !read_to.contains_key(it));
         let new: Vec<TopicPartition> = new.collect();
         if !new.is_empty()
-            && let Ok(found) = positions(&mut self.peer, GROUP, &new).await
+            && let Ok(found) = positions(&mut self.peer, self.identity.group, &new).await
         {
             read_to.extend(found);
         }
@@ -91,7 +90,7 @@ impl Member {
                 }
             }
             _ => {
-                read_some(&mut self.peer, GROUP, read_to).await;
+                read_some(&mut self.peer, self.identity.group, read_to).await;
                 if !read_to.is_empty() && with_rng(|rng| rng.one_in(3)) {
                     commit(&mut self.peer, &self.identity, read_to, false).await;
                 }
@@ -115,7 +114,7 @@ impl Member {
             partitions: self.owned.iter().map(|partition| partition.partition).collect(),
         };
         let request = ConsumerGroupHeartbeatRequest {
-            group_id: Text::from_static(GROUP),
+            group_id: Text::from_static(self.identity.group),
             member_id: Text::from(self.identity.member.clone()),
             member_epoch: self.identity.generation,
             rebalance_timeout_ms: if joins { REBALANCE_TIMEOUT_MS } else { -1 },

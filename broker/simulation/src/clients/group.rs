@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use model::{Offset, PartitionIndex, TopicId, TopicPartition};
+use bytes::Bytes;
+use model::{Offset, PartitionIndex, TopicPartition};
 use runtime::with_rng;
 use wire::offset_commit::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use wire::offset_fetch::{
@@ -217,9 +218,34 @@ pub(super) async fn commit(
     Some(worst)
 }
 
-/// Partitions by their numbers.
-pub(super) fn partitions_of(topic: TopicId, numbers: &[u8]) -> Vec<TopicPartition> {
-    let partition =
-        |number: &u8| TopicPartition { topic, partition: PartitionIndex((*number).into()) };
-    numbers.iter().map(partition).collect()
+// ---- Kafka's consumer protocol, version 0, of one topic.
+
+/// What a member says of itself when it joins.
+pub(super) fn subscription(topic: &str) -> Bytes {
+    Bytes::from([&topics(topic)[..], &NO_USER_DATA].concat())
+}
+
+/// What a leader gives a member.
+pub(super) fn assignment(topic: &str, numbers: impl Iterator<Item = i32>) -> Bytes {
+    let numbers: Vec<[u8; 4]> = numbers.map(i32::to_be_bytes).collect();
+    let count = u32::try_from(numbers.len()).expect("few partitions").to_be_bytes();
+    Bytes::from([&topics(topic)[..], &count, &numbers.concat(), &NO_USER_DATA].concat())
+}
+
+/// What a member was given. Nothing where the topic's name is not there.
+pub(super) fn assigned(topic: &LongTopic, assignment: &[u8]) -> Vec<TopicPartition> {
+    let before = topics(&topic.name);
+    let numbers = assignment.strip_prefix(&before[..]).and_then(|rest| rest.get(4..));
+    let (numbers, _) = numbers.unwrap_or_default().as_chunks::<4>();
+    // The last of them is the length of the user data.
+    let numbers = numbers.iter().map(|bytes| i32::from_be_bytes(*bytes)).filter(|it| 0 <= *it);
+    let partition = |number| TopicPartition { topic: topic.id, partition: PartitionIndex(number) };
+    numbers.map(partition).collect()
+}
+
+const NO_USER_DATA: [u8; 4] = (-1_i32).to_be_bytes();
+
+fn topics(name: &str) -> Vec<u8> {
+    let length = u16::try_from(name.len()).expect("a topic's name is short");
+    [b"\0\0\0\0\0\x01", &length.to_be_bytes()[..], name.as_bytes()].concat()
 }

@@ -1,9 +1,8 @@
-//! A member of a group of the classic protocol. It reads, commits, leaves, falls silent, and tries now
+//! A member that speaks the classic protocol. It gives up everything before it joins; it reads, commits, leaves, falls silent, and tries now
 //! and then to commit as what it was before.
 
 use std::rc::Rc;
 
-use bytes::Bytes;
 use runtime::with_rng;
 use wire::join_group::JoinGroupRequestProtocol;
 use wire::leave_group::MemberIdentity;
@@ -15,13 +14,12 @@ use wire::{
 
 use super::Context;
 use super::group::{
-    Identity, Positions, commit, find_coordinator, partitions_of, positions, read_some,
-    topic_of_groups,
+    Identity, Positions, assigned, assignment, commit, find_coordinator, positions, read_some,
+    subscription, topic_of_groups,
 };
 use super::peer::{Peer, any_version};
 use crate::history::{Assigned, Joined};
 
-const GROUP: &str = "classic";
 const SESSION_TIMEOUT_MS: i32 = 2000;
 /// Less than a request may take.
 const REBALANCE_TIMEOUT_MS: i32 = 1500;
@@ -40,17 +38,12 @@ struct Member {
 }
 
 /// As a static member if it has an instance.
-pub(super) async fn run(context: Rc<Context>, instance: Option<String>) {
-    let identity = Identity {
-        group: GROUP,
-        member: String::new(),
-        instance,
-        generation: -1,
-        commit_version_min: 0,
-    };
+pub(super) async fn run(context: Rc<Context>, group: &'static str, instance: Option<String>) {
+    let identity =
+        Identity { group, member: String::new(), instance, generation: -1, commit_version_min: 0 };
     let protocols = PROTOCOLS[0];
     let mut member = Member { peer: Peer::new(&context), identity, former: None, protocols };
-    find_coordinator(&mut member.peer, GROUP).await;
+    find_coordinator(&mut member.peer, group).await;
     while !context.is_ending() {
         if let Some(mut positions) = member.become_one().await {
             member.be_one(&mut positions).await;
@@ -68,7 +61,7 @@ impl Member {
         let begun = self.peer.context.begin();
         let assignments = self.decide(&joined);
         let request = SyncGroupRequest {
-            group_id: Text::from_static(GROUP),
+            group_id: Text::from_static(self.identity.group),
             generation_id: self.identity.generation,
             member_id: Text::from(self.identity.member.clone()),
             group_instance_id: self.identity.instance.clone().map(Text::from),
@@ -82,9 +75,9 @@ impl Member {
         if synced.error_code.is_error() {
             return None;
         }
-        let partitions = partitions_of(topic.id, &synced.assignment);
+        let partitions = assigned(&topic, &synced.assignment);
         self.peer.context.history.borrow_mut().assigned.push(Assigned {
-            group: GROUP.to_owned(),
+            group: self.identity.group.to_owned(),
             generation: self.identity.generation,
             member: self.identity.member.clone(),
             instance: self.identity.instance.clone(),
@@ -93,7 +86,7 @@ impl Member {
         });
         match partitions.is_empty() {
             true => Some(Positions::new()),
-            false => positions(&mut self.peer, GROUP, &partitions).await.ok(),
+            false => positions(&mut self.peer, self.identity.group, &partitions).await.ok(),
         }
     }
 
@@ -117,7 +110,7 @@ impl Member {
             self.identity.member = joined.member_id.to_string();
             self.identity.generation = joined.generation_id;
             self.peer.context.history.borrow_mut().joined.push(Joined {
-                group: GROUP.to_owned(),
+                group: self.identity.group.to_owned(),
                 generation: joined.generation_id,
                 member: self.identity.member.clone(),
                 instance: self.identity.instance.clone(),
@@ -132,7 +125,7 @@ impl Member {
 
     fn join_request(&self) -> JoinGroupRequest {
         JoinGroupRequest {
-            group_id: Text::from_static(GROUP),
+            group_id: Text::from_static(self.identity.group),
             session_timeout_ms: SESSION_TIMEOUT_MS,
             rebalance_timeout_ms: REBALANCE_TIMEOUT_MS,
             member_id: Text::from(self.identity.member.clone()),
@@ -143,27 +136,27 @@ impl Member {
                 .iter()
                 .map(|name| JoinGroupRequestProtocol {
                     name: Text::from_static(name),
-                    metadata: Bytes::from_static(b"none"),
+                    metadata: subscription(&topic_of_groups(&self.peer).name),
                 })
                 .collect(),
             ..Default::default()
         }
     }
 
-    /// The leader gives partitions by turns, whatever the rule is called. An assignment is the numbers of partitions, a byte each.
+    /// The leader gives partitions by turns, whatever the rule is called. Where there is none, the broker
+    /// has assigned.
     fn decide(&self, joined: &JoinGroupResponse) -> Vec<SyncGroupRequestAssignment> {
         if joined.leader != joined.member_id || joined.skip_assignment {
             return Vec::new();
         }
-        let count = topic_of_groups(&self.peer).partitions_count;
-        let numbers: Vec<u8> = (0..count).filter_map(|number| u8::try_from(number).ok()).collect();
+        let topic = topic_of_groups(&self.peer);
         let members_count = joined.members.len();
-        let of = |place: usize| numbers.iter().copied().skip(place).step_by(members_count);
+        let of = |place: usize| (0..topic.partitions_count).skip(place).step_by(members_count);
         let members = joined.members.iter().enumerate();
         members
             .map(|(place, member)| SyncGroupRequestAssignment {
                 member_id: member.member_id.clone(),
-                assignment: of(place).collect::<Vec<u8>>().into(),
+                assignment: assignment(&topic.name, of(place)),
             })
             .collect()
     }
@@ -174,7 +167,7 @@ impl Member {
             if self.peer.context.is_ending() {
                 return;
             }
-            read_some(&mut self.peer, GROUP, positions).await;
+            read_some(&mut self.peer, self.identity.group, positions).await;
             let code = match with_rng(|rng| rng.below(20)) {
                 0 => {
                     self.leave().await;
@@ -216,7 +209,7 @@ impl Member {
 
     async fn heartbeat(&mut self) -> Option<ErrorCode> {
         let request = HeartbeatRequest {
-            group_id: Text::from_static(GROUP),
+            group_id: Text::from_static(self.identity.group),
             generation_id: self.identity.generation,
             member_id: Text::from(self.identity.member.clone()),
             group_instance_id: self.identity.instance.clone().map(Text::from),
@@ -235,7 +228,7 @@ impl Member {
             group_instance_id: self.identity.instance.clone().map(Text::from),
             ..Default::default()
         }];
-        let group_id = Text::from_static(GROUP);
+        let group_id = Text::from_static(self.identity.group);
         let request = LeaveGroupRequest { group_id, members, ..Default::default() };
         let left = self.peer.ask_at(any_version::<LeaveGroupRequest>(3), &request).await;
         if left.is_ok() {
