@@ -7,8 +7,9 @@
 //! and whoever starts next waits for that.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Seek};
 use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -79,7 +80,7 @@ impl DirectoryLock {
             }
             std::thread::sleep(RETRY_EVERY);
         }
-        Holder::this_process().write(&mut file).map_err(failed)?;
+        Holder::this_process().write(&file).map_err(failed)?;
         Ok(DirectoryLock { file })
     }
 }
@@ -127,10 +128,10 @@ impl Holder {
         })
     }
 
-    fn write(self, file: &mut File) -> io::Result<()> {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{} {}", self.pid, self.started_ticks)
+    /// Over the one before it, in the same bytes: a full disk has no block to give for the one
+    /// that a shortened file would return.
+    fn write(self, file: &File) -> io::Result<()> {
+        file.write_all_at(format!("{:10} {:20}\n", self.pid, self.started_ticks).as_bytes(), 0)
     }
 
     fn is_alive(self) -> bool {

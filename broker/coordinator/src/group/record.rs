@@ -1,9 +1,9 @@
 //! The records of `__consumer_offsets`, as Apache Kafka lays them out, so that its tools read them:
 //! the key says which group, or which partition for which group; the value what holds from now on.
 //!
-//! Written in the versions that Kafka writes; read in all that there are. Formats:
-//! `GroupMetadataKey`, `GroupMetadataValue`, `OffsetCommitKey` and `OffsetCommitValue` among Kafka's
-//! message schemas.
+//! Written in the versions that Kafka writes (an offset in 3, the newest that has no topic id); read
+//! in all that there are. Formats: `GroupMetadataKey`, `GroupMetadataValue`, `OffsetCommitKey` and
+//! `OffsetCommitValue` among Kafka's message schemas.
 
 mod primitive;
 mod consumer;

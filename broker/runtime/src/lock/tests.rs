@@ -21,7 +21,7 @@ fn a_lock_that_a_dead_process_left_behind_is_waited_for() {
     let path = directory("dead");
     // The lock is held here in the name of a process that does not exist, as the kernel holds it
     // for the ring of a killed process.
-    let mut ghost = OpenOptions::new()
+    let ghost = OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
@@ -29,7 +29,7 @@ fn a_lock_that_a_dead_process_left_behind_is_waited_for() {
         .open(path.join("lock"))
         .unwrap();
     assert!(try_lock(&ghost).unwrap());
-    Holder { pid: u32::MAX, started_ticks: 1 }.write(&mut ghost).unwrap();
+    Holder { pid: u32::MAX, started_ticks: 1 }.write(&ghost).unwrap();
     let (told, hears) = std::sync::mpsc::channel();
     let waiter = std::thread::spawn(move || {
         DirectoryLock::acquire(&path, move |pid| told.send(pid).unwrap()).map(|_| ())
@@ -37,6 +37,17 @@ fn a_lock_that_a_dead_process_left_behind_is_waited_for() {
     assert_eq!(hears.recv().unwrap(), u32::MAX);
     drop(ghost);
     waiter.join().unwrap().unwrap();
+}
+
+/// On a full disk a block once given back may be had by nobody.
+#[test]
+fn a_lock_file_keeps_the_bytes_that_it_has() {
+    let path = directory("bytes");
+    std::fs::write(path.join("lock"), [b' '; 4096]).unwrap();
+    let held = DirectoryLock::acquire(&path, |_| ()).unwrap();
+    assert_eq!(held.file.metadata().unwrap().len(), 4096);
+    let refused = DirectoryLock::acquire(&path, |_| ()).unwrap_err();
+    assert!(matches!(refused, LockError::InUse { pid, .. } if pid == std::process::id()));
 }
 
 #[test]

@@ -100,7 +100,10 @@ impl SmallDisk {
         let arguments = ["--cores", "2", "--metrics", &metrics, "--config", config];
         let mut command = support::command(&data, &arguments);
         command.stderr(std::fs::File::options().create(true).append(true).open(&log).unwrap());
-        BrokerOnDisk { broker: Broker::start_with(&mut command), metrics, log }
+        let broker = Broker::try_start(&mut command).unwrap_or_else(|why| {
+            panic!("{why}; its log: {}", std::fs::read_to_string(&log).unwrap_or_default())
+        });
+        BrokerOnDisk { broker, metrics, log }
     }
 }
 

@@ -70,6 +70,11 @@ impl Broker {
     }
 
     pub(crate) fn start_with(command: &mut Command) -> Broker {
+        Broker::try_start(command).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The error is what it says and how it ends instead of being ready.
+    pub(crate) fn try_start(command: &mut Command) -> Result<Broker, String> {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let begun = Instant::now();
@@ -78,9 +83,10 @@ impl Broker {
         let address = line.strip_prefix("ready ").map(str::trim);
         let Some(address) = address.and_then(|address| address.parse().ok()) else {
             let _ = child.kill();
-            panic!("the broker does not say that it is ready, but {line:?}: {:?}", child.wait());
+            let end = child.wait();
+            return Err(format!("the broker does not say that it is ready, but {line:?}: {end:?}"));
         };
-        Broker { child, address }
+        Ok(Broker { child, address })
     }
 
     pub(crate) fn kill(mut self) {
