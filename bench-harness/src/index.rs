@@ -43,8 +43,8 @@ fn document(results: &Path, folders: &[String]) -> Document {
     let mut document = Document::new("Published results");
     document.text(
         "Every folder has a report with the command that runs it again, `results.json` with every \
-         number of every run and the facts of the host, and histograms in HdrHistogram's own log \
-         format. Numbers of different hosts cannot be compared.",
+         number of every run and the facts of the host, and the histograms of its cells in \
+         HdrHistogram's own log format. Numbers of different hosts cannot be compared.",
     );
     let rows = folders.iter().map(|folder| {
         let report = fs::read_to_string(results.join(folder).join("report.md")).unwrap_or_default();

@@ -157,7 +157,13 @@ fn a_scenario_of_groups_is_run_once_and_reported() {
         assert!(0 < used.used.cpu_ns);
     }
     let text = results.document().markdown();
-    for part in ["Consumer groups: churning", "4 groups of 2 members", "8 of 8 committed offsets"] {
+    let parts = [
+        "Consumer groups: churning",
+        "4 groups of 2 members",
+        "8 of 8 committed offsets",
+        "all 16 offsets that are committed in the end are the acknowledged ones",
+    ];
+    for part in parts {
         assert!(text.contains(part), "{part} is missing in {text}");
     }
     results.publish().unwrap();

@@ -43,9 +43,18 @@ pub struct Produced {
 }
 
 impl ConsumerGroupsUse {
-    /// Whether the broker kept its word to everybody.
-    pub fn is_good(&self) -> bool {
-        self.outcome.is_good() && self.produced.as_ref().is_none_or(|it| it.is_kept)
+    /// What the broker did that it must not. None if it kept its word to everybody.
+    pub fn fault(&self) -> Option<&'static str> {
+        if !self.outcome.wrong.is_empty() {
+            return Some("committed offsets are not the acknowledged ones");
+        }
+        if self.produced.as_ref().is_some_and(|it| !it.is_kept) {
+            return Some("records produced beside them were not kept");
+        }
+        if 0 < self.outcome.rebalances.unfinished {
+            return Some("a rebalance had no end");
+        }
+        (!self.outcome.is_good()).then_some("no commit was acknowledged in the measured time")
     }
 }
 

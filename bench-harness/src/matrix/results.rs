@@ -197,8 +197,8 @@ fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResult
             let what = format!("consumer groups {}", load.name);
             match store.get::<Result<ConsumerGroupsUse, String>>(&file)? {
                 Some(Ok(used)) => {
-                    if !used.is_good() {
-                        results.errors.push(format!("{what} {}: broken", repetition + 1));
+                    if let Some(fault) = used.fault() {
+                        results.errors.push(format!("{what}: {fault}"));
                     }
                     results.consumer_groups.push(used);
                 }

@@ -46,7 +46,9 @@ fn put_load(document: &mut Document, results: &Results, load: &ConsumerGroups) {
     ];
     let rows = brokers.iter().map(|(broker, uses)| row(broker, uses)).collect();
     let note = "Medians over the repetitions, with the least and the most. A commit counts from when \
-                it was due until it is acknowledged, a record likewise; those that fell due while their                 member was joining are withheld, and those that could not be sent before the end                 count with the time they had waited. Divided: from a member's wish \
+                it was due until it is acknowledged, a record likewise; those that fell due while their member \
+                was joining are withheld, and those that could not be sent before the end count \
+                with the time they had waited. Divided: from a member's wish \
                 to leave, or to come again, until everybody has partitions of one new generation and \
                 every partition is somebody's; the longest of a repetition below its median, which \
                 stands on few samples where few members came and went. The processor's share is \
@@ -63,16 +65,15 @@ fn text_of(load: &ConsumerGroups) -> String {
     if !text.is_empty() {
         text.push_str(". ");
     }
+    let groups = match load.groups {
+        1 => "One group".to_owned(),
+        count => format!("{} groups", grouped(count.into())),
+    };
     text.push_str(&format!(
-        "{} groups of {} members of the classic protocol, each member with a connection of its own \
+        "{groups} of {} members of the classic protocol, each member with a connection of its own \
          and a heartbeat every {}; {} commits of one partition over all of them, measured for {} \
          after {}",
-        grouped(load.groups.into()),
-        load.members,
-        load.heartbeat,
-        load.commits,
-        load.duration,
-        load.warm_up
+        load.members, load.heartbeat, load.commits, load.duration, load.warm_up
     ));
     if 0.0 < load.churn.0 {
         text.push_str(&format!("; members that leave and come again: {}", load.churn));
@@ -89,7 +90,7 @@ fn text_of(load: &ConsumerGroups) -> String {
 }
 
 fn row(broker: &BrokerResults, uses: &[&ConsumerGroupsUse]) -> Vec<Cell> {
-    let is_good = uses.iter().all(|it| it.is_good());
+    let is_good = uses.iter().all(|it| it.fault().is_none());
     let client_bound = |it: &Produced| !it.client_bound.is_empty();
     let is_bound = uses.iter().any(|it| it.produced.as_ref().is_some_and(client_bound));
     let mut name = broker.name.clone();
@@ -181,15 +182,19 @@ fn put_wrong(document: &mut Document, brokers: &[(&BrokerResults, Vec<&ConsumerG
     for (broker, uses) in brokers {
         for (number, it) in (1..).zip(uses) {
             let outcome = &it.outcome;
-            let time = |ns: Option<u64>| seconds_text(ns.unwrap_or_default() as f64 / 1e9);
+            let formed = match (outcome.formed.p50, outcome.formed.count) {
+                (Some(middle), count) => {
+                    let middle = seconds_text(middle as f64 / 1e9);
+                    format!("{middle} (median of {})", grouped(count))
+                }
+                (None, _) => seconds_text(outcome.formed.max as f64 / 1e9),
+            };
             let mut text = format!(
-                "{} {number}: {} of {} committed offsets as acknowledged; formed in {} (median of {}); \
+                "{} {number}: {} of {} committed offsets as acknowledged; formed in {formed}; \
                  {} heartbeats; generator at {} of its processor",
                 broker.name,
                 grouped(outcome.looked_at - outcome.wrong.len() as u64),
                 grouped(outcome.looked_at),
-                time(outcome.formed.p50),
-                grouped(outcome.formed.count),
                 grouped(outcome.heartbeats),
                 percent_text(outcome.cpu),
             );

@@ -236,6 +236,9 @@ pub(super) fn ratio_text(pairs: &[(f64, f64)]) -> String {
 }
 
 fn put_books(document: &mut Document, results: &Results) {
+    if results.runs.is_empty() {
+        return;
+    }
     document.heading("What became of every record");
     let head = [
         "broker",

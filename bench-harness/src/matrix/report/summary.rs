@@ -1,10 +1,12 @@
 //! What a report says first, and what the terminal is told.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use loadgen::table::aligned;
 
 use super::super::comparison::{Comparison, Finding, Metric};
+use super::super::consumer_groups::ConsumerGroupsUse;
 use super::super::results::Results;
 use super::super::run::{FlushProof, Numbers, Run};
 use super::{capitalised, verdict_of};
@@ -13,6 +15,7 @@ use crate::units::{count_text, grouped, percent_text, time_text};
 
 pub(super) fn put(document: &mut Document, results: &Results, comparisons: &[Comparison]) {
     put_kept(document, results);
+    put_kept_by_groups(document, results);
     for broker in results.scenario.brokers.iter().skip(1) {
         let against: Vec<&Comparison> =
             comparisons.iter().filter(|it| it.theirs == broker.name).collect();
@@ -76,6 +79,43 @@ fn put_kept(document: &mut Document, results: &Results) {
         if count != 0 {
             let all = if what == "that were not run" { all + count } else { all };
             document.verdict(false, format!("{count} of {all} runs {what}."));
+        }
+    }
+}
+
+/// What was kept of what consumer groups were promised.
+fn put_kept_by_groups(document: &mut Document, results: &Results) {
+    let uses = || results.brokers.iter().flat_map(|broker| &broker.consumer_groups);
+    let all = uses().count();
+    if all == 0 {
+        return;
+    }
+    let sum = |read: fn(&ConsumerGroupsUse) -> u64| grouped(uses().map(read).sum());
+    let looked_at = sum(|it| it.outcome.looked_at);
+    if uses().all(|it| it.outcome.wrong.is_empty()) {
+        document.verdict(
+            true,
+            format!(
+                "{all} runs with consumer groups: {} commits were acknowledged, and all {looked_at} \
+                 offsets that are committed in the end are the acknowledged ones.",
+                sum(|it| it.outcome.commits.acknowledged)
+            ),
+        );
+    } else {
+        let wrong = sum(|it| it.outcome.wrong.len() as u64);
+        let text =
+            format!("{wrong} of {looked_at} committed offsets are not the acknowledged ones.");
+        document.verdict(false, text);
+    }
+    for broker in &results.brokers {
+        let mut faults: BTreeMap<&str, usize> = BTreeMap::new();
+        for fault in broker.consumer_groups.iter().filter_map(ConsumerGroupsUse::fault) {
+            *faults.entry(fault).or_default() += 1;
+        }
+        for (fault, count) in faults {
+            let runs = broker.consumer_groups.len();
+            let text = format!("{}: {fault} in {count} of {runs} runs with groups.", broker.name);
+            document.verdict(false, text);
         }
     }
 }
