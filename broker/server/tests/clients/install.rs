@@ -39,10 +39,12 @@ pub(crate) fn python() -> Option<&'static Path> {
 }
 
 /// Our programs for Kafka's own clients: where they are, and what is in them.
-const JAVA_PROGRAMS: [(&str, &str); 4] = [
+const JAVA_PROGRAMS: [(&str, &str); 6] = [
     ("java/Matrix.java", include_str!("java/Matrix.java")),
     ("java/Tools.java", include_str!("java/Tools.java")),
+    ("java/Events.java", include_str!("java/Events.java")),
     ("java/Member.java", include_str!("java/Member.java")),
+    ("java/StreamsMember.java", include_str!("java/StreamsMember.java")),
     ("course/java/WordsAndTotals.java", include_str!("course/java/WordsAndTotals.java")),
 ];
 

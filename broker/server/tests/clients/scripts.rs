@@ -22,6 +22,8 @@ pub(crate) enum Client {
     Kafkajs,
     KafkaPython,
     Aiokafka,
+    /// Kafka's own, under Kafka Streams; only as a member of a group.
+    Streams,
 }
 
 impl Client {
@@ -38,6 +40,7 @@ impl Client {
             Client::Kafkajs => node("kafkajs.js")?,
             Client::KafkaPython => python("kafka_python.py")?,
             Client::Aiokafka => python("aio_kafka.py")?,
+            Client::Streams => unreachable!("it can only be a member"),
         };
         command.args(arguments);
         Some(command)
@@ -56,6 +59,7 @@ impl Client {
             Client::Kafkajs => node("member.js"),
             Client::KafkaPython => python("kafka_python_member.py"),
             Client::Aiokafka => python("aio_member.py"),
+            Client::Streams => java("StreamsMember"),
         }
     }
 

@@ -23,6 +23,8 @@ pub(super) enum Protocol {
     CooperativeSticky,
     /// The broker (KIP-848).
     Consumer,
+    /// A member, by the tasks of Kafka Streams, in two steps as well.
+    Tasks,
 }
 
 impl Protocol {
@@ -31,6 +33,7 @@ impl Protocol {
             Protocol::Range => "range",
             Protocol::CooperativeSticky => "cooperative-sticky",
             Protocol::Consumer => "consumer",
+            Protocol::Tasks => "tasks",
         }
     }
 }

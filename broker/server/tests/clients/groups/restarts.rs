@@ -79,3 +79,8 @@ fn static_members_of_kafka_python_are_restarted_unnoticed() {
 fn static_members_of_aiokafka_are_restarted_unnoticed() {
     check_rolling_restart(Client::Aiokafka, Protocol::Range);
 }
+
+#[test]
+fn static_instances_of_kafka_streams_are_restarted_unnoticed() {
+    check_rolling_restart(Client::Streams, Protocol::Tasks);
+}

@@ -1,13 +1,9 @@
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import java.time.Duration;
-import java.time.Instant;
-import java.time.temporal.ChronoUnit;
 import java.util.Collection;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -21,9 +17,6 @@ import org.apache.kafka.common.serialization.StringDeserializer;
 
 /** A member of a group, through Kafka's own client: ../python/member.py describes it. */
 public final class Member implements ConsumerRebalanceListener {
-    private static final ObjectMapper JSON = new ObjectMapper();
-    private static volatile boolean isOver = false;
-
     private final KafkaConsumer<String, String> consumer;
     private final boolean commitsEach;
 
@@ -33,27 +26,17 @@ public final class Member implements ConsumerRebalanceListener {
     }
 
     public static void main(String[] arguments) {
-        // The virtual machine ends when this hook does, and not as killed but as done.
-        Thread main = Thread.currentThread();
-        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            isOver = true;
-            try {
-                main.join();
-            } catch (InterruptedException failure) {
-                Runtime.getRuntime().halt(1);
-            }
-            Runtime.getRuntime().halt(0);
-        }));
+        AtomicBoolean isOver = Events.termination();
         Properties properties =
             properties(arguments[0], arguments[1], arguments[3], arguments[4], arguments[5]);
         try (var consumer = new KafkaConsumer<String, String>(properties)) {
             Member member = new Member(consumer, arguments[5].equals("each"));
             consumer.subscribe(List.of(arguments[2]), member);
-            while (!isOver) {
+            while (!isOver.get()) {
                 consumer.poll(Duration.ofMillis(100)).forEach(member::process);
             }
         }
-        tell("closed", Map.of());
+        Events.tell("closed", Map.of());
     }
 
     private static Properties properties(
@@ -85,20 +68,8 @@ public final class Member implements ConsumerRebalanceListener {
         return properties;
     }
 
-    private static void tell(String event, Map<String, Object> more) {
-        Map<String, Object> line = new LinkedHashMap<>();
-        line.put("event", event);
-        line.put("at", ChronoUnit.MICROS.between(Instant.EPOCH, Instant.now()));
-        line.putAll(more);
-        try {
-            System.out.println(JSON.writeValueAsString(line));
-        } catch (JsonProcessingException failure) {
-            throw new IllegalStateException(failure);
-        }
-    }
-
     private void tell(String event, Collection<TopicPartition> partitions) {
-        tell(event, Map.of(
+        Events.tell(event, Map.of(
             "partitions", partitions.stream().map(TopicPartition::partition).sorted().toList(),
             "generation", consumer.groupMetadata().generationId()));
     }
@@ -119,7 +90,7 @@ public final class Member implements ConsumerRebalanceListener {
     }
 
     private void process(ConsumerRecord<String, String> record) {
-        tell("record", Map.of("partition", record.partition(), "offset", record.offset()));
+        Events.tell("record", Map.of("partition", record.partition(), "offset", record.offset()));
         if (!commitsEach) {
             return;
         }
@@ -128,7 +99,7 @@ public final class Member implements ConsumerRebalanceListener {
             consumer.commitSync(Map.of(partition, new OffsetAndMetadata(record.offset() + 1)));
         } catch (CommitFailedException | RetriableException failure) {
             // The group is between two generations; whoever is assigned the partition repeats this.
-            tell("commit_failed", Map.of("error", failure.getClass().getSimpleName()));
+            Events.tell("commit_failed", Map.of("error", failure.getClass().getSimpleName()));
         }
     }
 }
