@@ -43,11 +43,7 @@ fn expected_records(writer: Client) -> Vec<Value> {
 
 fn has_headers_without_value(writer: Client) -> bool {
     match writer {
-        Client::Librdkafka
-        | Client::Java
-        | Client::FranzGo
-        | Client::Aiokafka
-        | Client::Streams => true,
+        Client::Librdkafka | Client::Java | Client::FranzGo | Client::Aiokafka => true,
         Client::Kafkajs | Client::KafkaPython => false,
     }
 }

@@ -22,8 +22,6 @@ pub(crate) enum Client {
     Kafkajs,
     KafkaPython,
     Aiokafka,
-    /// Kafka's own, under Kafka Streams; only as a member of a group.
-    Streams,
 }
 
 impl Client {
@@ -40,7 +38,6 @@ impl Client {
             Client::Kafkajs => node("kafkajs.js")?,
             Client::KafkaPython => python("kafka_python.py")?,
             Client::Aiokafka => python("aio_kafka.py")?,
-            Client::Streams => unreachable!("it can only be a member"),
         };
         command.args(arguments);
         Some(command)
@@ -59,7 +56,6 @@ impl Client {
             Client::Kafkajs => node("member.js"),
             Client::KafkaPython => python("kafka_python_member.py"),
             Client::Aiokafka => python("aio_member.py"),
-            Client::Streams => java("StreamsMember"),
         }
     }
 

@@ -37,7 +37,7 @@ fn clients_that_know_sessions_fetch_through_them_and_others_without() {
         }
         let count = metric(&metrics, "incremental_fetches_total") - before;
         let knows_sessions = match reader {
-            Client::Java | Client::FranzGo | Client::KafkaPython | Client::Streams => true,
+            Client::Java | Client::FranzGo | Client::KafkaPython => true,
             Client::Librdkafka | Client::Kafkajs | Client::Aiokafka => false,
         };
         assert_eq!(0 < count, knows_sessions, "{reader:?} has made {count} incremental fetches");

@@ -55,7 +55,7 @@ fn check_kill(client: Client, protocol: Protocol) {
     let uncommitted = match protocol {
         Protocol::Range | Protocol::CooperativeSticky | Protocol::Consumer => 1,
         // It commits when it comes to it: at the latest within a second.
-        Protocol::Tasks => PER_SECOND as usize * victims.len() / PARTITIONS as usize,
+        Protocol::Streams => PER_SECOND as usize * victims.len() / PARTITIONS as usize,
     };
     assert!(
         repeated <= uncommitted + failed,
@@ -113,5 +113,5 @@ fn members_of_aiokafka_take_over_from_a_killed_one() {
 
 #[test]
 fn instances_of_kafka_streams_take_over_from_a_killed_one() {
-    check_kill(Client::Streams, Protocol::Tasks);
+    check_kill(Client::Java, Protocol::Streams);
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use nix::sys::signal::Signal;
 
 use crate::process::{Heard, Running};
-use crate::scripts::{Client, PROGRAM_LIMIT};
+use crate::scripts::{Client, PROGRAM_LIMIT, java};
 
 use super::history::{Event, History, is_everything_processed, judge};
 use super::{PARTITIONS, TOPIC, Work};
@@ -24,7 +24,7 @@ pub(super) enum Protocol {
     /// The broker (KIP-848).
     Consumer,
     /// A member, by the tasks of Kafka Streams, in two steps as well.
-    Tasks,
+    Streams,
 }
 
 impl Protocol {
@@ -33,7 +33,7 @@ impl Protocol {
             Protocol::Range => "range",
             Protocol::CooperativeSticky => "cooperative-sticky",
             Protocol::Consumer => "consumer",
-            Protocol::Tasks => "tasks",
+            Protocol::Streams => "streams",
         }
     }
 }
@@ -107,7 +107,12 @@ impl Group {
             Commit::Each => "each",
             Commit::Auto => "auto",
         };
-        let mut command = self.client.member()?;
+        let mut command = match self.protocol {
+            Protocol::Range | Protocol::CooperativeSticky | Protocol::Consumer => {
+                self.client.member()?
+            }
+            Protocol::Streams => java("StreamsMember")?,
+        };
         command.args([&self.address, self.name, TOPIC, instance.unwrap_or("-")]);
         command.args([self.protocol.name(), commit]);
         let index = self.members.len();

@@ -82,5 +82,5 @@ fn static_members_of_aiokafka_are_restarted_unnoticed() {
 
 #[test]
 fn static_instances_of_kafka_streams_are_restarted_unnoticed() {
-    check_rolling_restart(Client::Streams, Protocol::Tasks);
+    check_rolling_restart(Client::Java, Protocol::Streams);
 }
