@@ -19,6 +19,7 @@
 //! Does not know: cores, connections, Kafka's error codes, whether a topic exists.
 
 mod partitions;
+mod primitive;
 mod record;
 mod member;
 mod classic;

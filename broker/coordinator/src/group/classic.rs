@@ -194,10 +194,11 @@ impl ClassicGroup {
         mut records: Vec<GroupRecord>,
         metadata: ClassicMetadata,
     ) -> Result<(), GroupError> {
-        let (group, value) = (self.id.clone(), Some(metadata.clone()));
-        records.push(GroupRecord::Classic { group, value });
+        records.push(GroupRecord::Classic { group: self.id.clone(), value: Some(metadata) });
         turn.log.append(&records)?;
-        self.replay(&metadata);
+        if let Some(GroupRecord::Classic { value: Some(metadata), .. }) = records.last() {
+            self.replay(metadata);
+        }
         Ok(())
     }
 
@@ -252,6 +253,11 @@ impl ClassicGroup {
 
     pub(super) fn is_empty(&self) -> bool {
         self.phase == Phase::Empty
+    }
+
+    /// A record that says that there is no such group.
+    pub(super) fn tombstone(&self) -> GroupRecord {
+        GroupRecord::Classic { group: self.id.clone(), value: None }
     }
 
     pub(super) fn is_stable(&self) -> bool {

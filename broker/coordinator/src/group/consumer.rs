@@ -197,13 +197,14 @@ impl ConsumerGroup {
         if records.is_empty() {
             return Ok(());
         }
-        let own = records.iter().cloned();
-        let own = own.map(|of| GroupRecord::Consumer { group: self.id.clone(), of });
-        let all: Vec<GroupRecord> = self.preceding.iter().cloned().chain(own).collect();
+        let mut all = self.preceding.clone();
+        let group = || self.id.clone();
+        all.extend(records.into_iter().map(|of| GroupRecord::Consumer { group: group(), of }));
         turn.log.append(&all)?;
-        self.preceding.clear();
-        for record in &records {
-            self.replay(record);
+        for record in all.iter().skip(std::mem::take(&mut self.preceding).len()) {
+            if let GroupRecord::Consumer { of, .. } = record {
+                self.replay(of);
+            }
         }
         Ok(())
     }

@@ -316,12 +316,15 @@ impl Groups {
     /// A sign of life.
     pub fn heartbeat(&mut self, now: Moment, member: &MemberOf) -> Result<(), GroupError> {
         let settings = self.settings;
-        let outcome = match self.group_of_member(member)? {
+        match self.group_of_member(member)? {
+            // Its deadlines only become later, and are found to be so when they are looked at.
             Group::Classic(group) => group.heartbeat(now, member),
-            Group::Consumer(group) => group.classic_heartbeat(now, &settings, member),
-        };
-        self.settle(&member.group);
-        outcome
+            Group::Consumer(group) => {
+                let outcome = group.classic_heartbeat(now, &settings, member);
+                self.settle(&member.group);
+                outcome
+            }
+        }
     }
 
     /// Members go: what has become of each, in order.
@@ -467,7 +470,7 @@ impl Groups {
             let is_left = expired.len() < all_count;
             records.extend(expired.iter().map(|(topic, partition)| gone(id, topic, *partition)));
             if !is_left && entry.group.is_idle() {
-                records.extend(entry.group.tombstones(id));
+                records.extend(entry.group.tombstones());
             }
         }
         self.append_in_parts(turn, records)
@@ -551,7 +554,7 @@ impl Groups {
         let all = offsets::partitions(&entry.offsets);
         let mut records: Vec<_> =
             all.map(|(topic, partition, _)| gone(group, topic, partition)).collect();
-        records.extend(entry.group.tombstones(group));
+        records.extend(entry.group.tombstones());
         self.append_in_parts(turn, records)
     }
 

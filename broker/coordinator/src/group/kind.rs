@@ -81,9 +81,9 @@ impl Group {
     }
 
     /// Records that say that there is no such group.
-    pub(super) fn tombstones(&self, id: &str) -> Vec<GroupRecord> {
+    pub(super) fn tombstones(&self) -> Vec<GroupRecord> {
         match self {
-            Group::Classic(_) => vec![GroupRecord::Classic { group: id.to_owned(), value: None }],
+            Group::Classic(group) => vec![group.tombstone()],
             Group::Consumer(group) => group.tombstones(),
         }
     }
@@ -97,8 +97,10 @@ impl Group {
         gone: &[String],
     ) -> Result<(), GroupError> {
         let Group::Consumer(group) = self else { unreachable!("a classic one does it by itself") };
+        if gone.is_empty() {
+            return Ok(());
+        }
         match group.classic_without(gone, turn.topics) {
-            _ if gone.is_empty() => {}
             Some(left) if !left.is_empty() => {
                 *self = Group::Classic(migration::downgrade(id, group, left, turn, settings)?);
             }

@@ -18,8 +18,7 @@ use super::consumer::{ConsumerGroup, hash_of};
 use super::groups::GroupsSettings;
 use super::member::Member;
 use super::record::{
-    ClassicMemberMetadata, ConsumerRecord, CurrentAssignment, GroupRecord, MemberMetadata,
-    MemberState,
+    ClassicMemberMetadata, ConsumerRecord, CurrentAssignment, MemberMetadata, MemberState,
 };
 use super::subscription::{Assignment, CONSUMER, Subscription};
 use super::{GroupError, Partitions, Topics, Turn};
@@ -75,8 +74,7 @@ pub(super) fn upgrade(
             ConsumerRecord::Current { member, value: Some(current) },
         ]);
     }
-    let is_recorded = group.is_recorded();
-    let ended = is_recorded.then(|| GroupRecord::Classic { group: id.to_owned(), value: None });
+    let ended = group.is_recorded().then(|| group.tombstone());
     Ok(ConsumerGroup::of_records(id, epoch, ended.into_iter().collect(), records))
 }
 

@@ -5,7 +5,6 @@
 //! in all that there are. Formats: `GroupMetadataKey`, `GroupMetadataValue`, `OffsetCommitKey` and
 //! `OffsetCommitValue` among Kafka's message schemas.
 
-mod primitive;
 mod consumer;
 
 use bytes::Bytes;
@@ -14,9 +13,9 @@ use model::{LeaderEpoch, Offset, PartitionIndex, Timestamp};
 pub use self::consumer::{
     ClassicMemberMetadata, ConsumerRecord, CurrentAssignment, MemberMetadata, MemberState,
 };
-use self::primitive::{Reader, Writer};
 use super::member::ClientInfo;
 use super::offsets::CommittedOffset;
+use super::primitive::{Reader, Writer};
 
 /// The number at the beginning of a key says what kind of record it is.
 mod key_version {

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use model::PartitionIndex;
 
-use super::primitive::{Reader, Writer};
 use super::{ClientInfo, GroupRecord, GroupRecordError, key_version};
 use crate::group::Partitions;
+use crate::group::primitive::{Reader, Writer};
 
 const VERSION: i16 = 0;
 /// Of the hash of topics in a group's record.

@@ -1,4 +1,4 @@
-//! Kafka's primitive types in a record, in the old form and the flexible one (KIP-482).
+//! Kafka's primitive types, in records and in what members say of themselves: in the old form and the flexible one (KIP-482).
 
 use bytes::Bytes;
 use model::TopicId;
@@ -151,20 +151,28 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn bytes(&mut self) -> Result<Bytes, GroupRecordError> {
-        let length = self.count()?;
-        self.take(length).map(Bytes::copy_from_slice)
+        let found = self.nullable_bytes()?;
+        found.map(Bytes::copy_from_slice).ok_or_else(|| self.damaged())
+    }
+
+    pub(super) fn nullable_bytes(&mut self) -> Result<Option<&'a [u8]>, GroupRecordError> {
+        let length = self.nullable_count()?;
+        length.map(|length| self.take(length)).transpose()
     }
 
     /// How many elements, or bytes, there are.
     pub(super) fn count(&mut self) -> Result<usize, GroupRecordError> {
-        let count = match self.is_flexible {
-            true => self.compact_length()?,
+        self.nullable_count()?.ok_or_else(|| self.damaged())
+    }
+
+    fn nullable_count(&mut self) -> Result<Option<usize>, GroupRecordError> {
+        match self.is_flexible {
+            true => self.compact_length(),
             false => {
                 let count = self.i32()?;
-                self.length(count)?
+                self.length(count)
             }
-        };
-        count.ok_or_else(|| self.damaged())
+        }
     }
 
     /// What later versions have added.
