@@ -144,6 +144,13 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// Keeps what was measured, or why it was not.
+    fn keep<T: Serialize>(&self, file: &str, measured: Result<T, MatrixError>) {
+        let kept = measured.map_err(|error| in_full(&error));
+        // Without it the report says that it is missing.
+        let _ = self.store.put(file, &kept);
+    }
+
     fn sampler(&self, broker: &Broker) -> Sampler {
         self.sampler_asking(broker, broker.metrics)
     }
@@ -379,9 +386,7 @@ impl Matrix {
                 if let Ok(numbers) = &measured {
                     say(&format!("{}: {}", spec.name, numbers.summary()));
                 }
-                let kept = measured.map_err(|error| in_full(&error));
-                // Without it the report says that it is missing.
-                let _ = bench.store.put(&file, &kept);
+                bench.keep(&file, measured);
             }
         }
     }
@@ -411,9 +416,7 @@ impl Matrix {
                         numbers.used.cpu_ns as f64 / 1e9
                     ));
                 }
-                let kept = measured.map_err(|error| in_full(&error));
-                // Likewise.
-                let _ = bench.store.put(&file, &kept);
+                bench.keep(&file, measured);
             }
         }
     }
@@ -443,9 +446,7 @@ impl Matrix {
                         Ok(it) => say(&table::groups(&it.outcome)),
                         Err(error) => say(&in_full(error)),
                     }
-                    let kept = measured.map_err(|error| in_full(&error));
-                    // Likewise.
-                    let _ = bench.store.put(&file, &kept);
+                    bench.keep(&file, measured);
                 }
             }
         }
@@ -459,9 +460,7 @@ impl Matrix {
                 continue;
             }
             say(&format!("{}, idle with {} partitions", spec.name, idle.partitions));
-            let kept = idle::measure(bench, spec, idle).map_err(|error| in_full(&error));
-            // Likewise.
-            let _ = bench.store.put(&file, &kept);
+            bench.keep(&file, idle::measure(bench, spec, idle));
         }
     }
 }

@@ -36,7 +36,7 @@ pub struct Scenario {
     pub bare: Option<Bare>,
     pub idle: Option<Idle>,
     pub compaction: Option<Compaction>,
-    #[serde(default, rename = "consumer_groups")]
+    #[serde(default)]
     pub consumer_groups: Vec<ConsumerGroups>,
 }
 

@@ -8,10 +8,9 @@
 //!  its topic        divide anew, it comes again, they do so again  what it has acknowledged
 //! ```
 //! Guarantees: a commit's time counts from when it was due, however late it could be sent, and also if
-//! it never could; a commit
-//! that fell due while its member had no partitions is counted as withheld, as no consumer commits
-//! then; a division counts when every partition is read by somebody, and by nobody else, in one
-//! generation.
+//! it never could; a commit that fell due while its member had no partitions is counted as withheld, as
+//! no consumer commits then; a division counts when every partition is read by somebody, and by nobody
+//! else, in one generation.
 //! Does not know: records. The offsets are numbers that rise.
 
 mod books;
@@ -29,7 +28,7 @@ use runtime::{Instant, Neighbours, Threads, TimedOut, now, sleep, sleep_until, s
 use serde::{Deserialize, Serialize};
 
 use crate::measure::{Histogram, Summary, histogram};
-use crate::run::RunError;
+use crate::run::{RunError, random_number, wake_in_time};
 use crate::settings::{SettingsError, hosts_of, range};
 use crate::units::{Rate, Span, nanos};
 use crate::worker::cluster_options;
@@ -39,6 +38,8 @@ use group::Group;
 const MEMBERS_MAX: u64 = 20_000;
 /// Per second, of commits and of members that leave.
 const RATE_MAX: u64 = 1_000_000;
+/// How many wrong offsets are told in words.
+const WRONG_SHOWN_MAX: usize = 20;
 /// How many different notes are kept; an error may have a number in it.
 const NOTES_MAX: usize = 50;
 
@@ -182,9 +183,36 @@ pub struct GroupsOutcome {
 impl GroupsOutcome {
     /// Whether the broker kept its word, and gave it.
     pub fn is_good(&self) -> bool {
-        let came_through = 0 < self.commits.acknowledged || self.settings.commits.0 == 0.0;
-        self.wrong.is_empty() && self.rebalances.unfinished == 0 && came_through
+        self.fault().is_none()
     }
+
+    /// The worst that the broker did.
+    pub fn fault(&self) -> Option<Fault> {
+        if !self.wrong.is_empty() {
+            return Some(Fault::WrongOffsets);
+        }
+        if 0 < self.rebalances.unfinished {
+            return Some(Fault::Unfinished);
+        }
+        let is_nothing = self.commits.acknowledged == 0 && self.settings.commits.0 != 0.0;
+        is_nothing.then_some(Fault::NothingAcknowledged)
+    }
+
+    /// The first of what is wrong, which is all but in a disaster.
+    pub fn wrong_shown(&self) -> &[String] {
+        &self.wrong[..self.wrong.len().min(WRONG_SHOWN_MAX)]
+    }
+}
+
+/// What a broker did that it must not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It has not what it acknowledged.
+    WrongOffsets,
+    /// A group did not divide its partitions in time.
+    Unfinished,
+    /// Of the commits that were due.
+    NothingAcknowledged,
 }
 
 /// Why there is no outcome.
@@ -210,12 +238,10 @@ pub fn run(
 ) -> Result<GroupsOutcome, GroupsError> {
     settings.check().map_err(RunError::from)?;
     runtime::host::raise_open_files_limit().map_err(RunError::OpenFiles)?;
-    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-    let run = runtime::host::random_seed().map_err(RunError::Random)? as u32;
+    let run = random_number()?;
     let owned = settings.clone();
     let main = move || async move {
-        // The kernel may otherwise wake us 50 µs late, to save itself a wakeup.
-        let _ = nix::sys::prctl::set_timerslack(1);
+        wake_in_time();
         run_on_core(owned, run, on_formed).await
     };
     let threads = Threads {

@@ -137,7 +137,8 @@ struct RunArgs {
     consumers: u32,
     /// Consumers beside those that verify, each of which reads everything: tail, 3xtail,
     /// slow:10k/s, slow:1x (of the base rate), catch-up:20s (from the start of the run, beginning 20 s
-    /// into it), group:3 (a consumer group of three members, which commit what they have read). May be given several times; otherwise the profile's, if it has any.
+    /// into it), group:3 (a consumer group of three members, which commit what they have read). May be
+    /// given several times; otherwise the profile's, if it has any.
     #[arg(long)]
     reader: Vec<ReaderSettings>,
     /// When records are read back.

@@ -68,8 +68,7 @@ fn prepare_and_run(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, Run
         return prepare_and_run(&measured.settings, live);
     }
     let hosts = settings.hosts()?;
-    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-    let run = runtime::host::random_seed().map_err(RunError::Random)? as u32;
+    let run = random_number()?;
     let (topics, partitions_per_topic) = match &settings.topics.existing {
         Some(name) => {
             let name = name.clone();
@@ -90,6 +89,18 @@ fn prepare_and_run(settings: &Settings, live: &Arc<Live>) -> Result<Outcome, Run
         return outcome.and_then(|outcome| deleted.map(|()| outcome));
     }
     outcome
+}
+
+/// By which what a run makes is told from what others make.
+pub(crate) fn random_number() -> Result<u32, RunError> {
+    let seed = runtime::host::random_seed().map_err(RunError::Random)?;
+    #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
+    Ok(seed as u32)
+}
+
+/// The kernel may otherwise wake this thread 50 µs late, to save itself a wakeup.
+pub(crate) fn wake_in_time() {
+    let _ = nix::sys::prctl::set_timerslack(1);
 }
 
 /// Of a topic that is said to exist: a name that is wrong is not waited for as long as a leader.
@@ -158,8 +169,7 @@ fn run_on(
             live: live.clone(),
         };
         move || {
-            // The kernel may otherwise wake us 50 µs late, to save itself a wakeup.
-            let _ = nix::sys::prctl::set_timerslack(1);
+            wake_in_time();
             worker::run(input)
         }
     });

@@ -2,18 +2,17 @@
 
 use std::sync::mpsc;
 
-use loadgen::groups::{self, GroupsError, GroupsOutcome};
+use loadgen::groups::{self, Fault, GroupsOutcome};
 use loadgen::measure::{Clock, Summary};
 use loadgen::outcome::Outcome;
 use loadgen::profile::Profile;
-use loadgen::run::RunError;
 use loadgen::settings::{Acks, Base, Load, OpenLoop, Settings};
 use serde::{Deserialize, Serialize};
 
 use super::{Bench, MatrixError};
 use crate::broker::{Broker, BrokerSpec};
 use crate::sample::{Usage, monotonic_ns};
-use crate::scenario::{ConsumerGroups, Durability};
+use crate::scenario::ConsumerGroups;
 use crate::units::Span;
 
 /// One run of one load.
@@ -45,16 +44,17 @@ pub struct Produced {
 impl ConsumerGroupsUse {
     /// What the broker did that it must not. None if it kept its word to everybody.
     pub fn fault(&self) -> Option<&'static str> {
-        if !self.outcome.wrong.is_empty() {
-            return Some("committed offsets are not the acknowledged ones");
+        match self.outcome.fault() {
+            Some(Fault::WrongOffsets) => Some("committed offsets are not the acknowledged ones"),
+            _ if self.produced.as_ref().is_some_and(|it| !it.is_kept) => {
+                Some("records produced beside them were not kept")
+            }
+            Some(Fault::Unfinished) => Some("a rebalance had no end"),
+            Some(Fault::NothingAcknowledged) => {
+                Some("no commit was acknowledged in the measured time")
+            }
+            None => None,
         }
-        if self.produced.as_ref().is_some_and(|it| !it.is_kept) {
-            return Some("records produced beside them were not kept");
-        }
-        if 0 < self.outcome.rebalances.unfinished {
-            return Some("a rebalance had no end");
-        }
-        (!self.outcome.is_good()).then_some("no commit was acknowledged in the measured time")
     }
 }
 
@@ -93,12 +93,12 @@ pub(super) fn measure(
     });
     let produced = producing.join().expect("it ends with an error where it cannot go on");
     let samples = sampler.stop();
-    let outcome = outcome.map_err(failed)?;
-    let failed = |source: RunError| MatrixError::Run {
+    let outcome =
+        outcome.map_err(|source| MatrixError::ConsumerGroups { source: Box::new(source) })?;
+    let produced = produced.transpose().map_err(|source| MatrixError::Run {
         what: "producing beside groups",
         source: Box::new(source),
-    };
-    let produced = produced.transpose().map_err(failed)?;
+    })?;
     let (from_ns, to_ns) = outcome.window_ns;
     broker.stop()?;
     Ok(ConsumerGroupsUse {
@@ -131,12 +131,6 @@ fn producer(
     );
     settings.acks = Acks::All;
     settings.processors = processors.first().copied().into_iter().collect();
-    if load.durability == Durability::Durable {
-        settings.topics.configs.insert("flush.messages".to_owned(), "1".to_owned());
-    }
+    settings.topics.configs = load.durability.configs();
     Ok(Some(settings))
-}
-
-fn failed(source: GroupsError) -> MatrixError {
-    MatrixError::ConsumerGroups { source: Box::new(source) }
 }

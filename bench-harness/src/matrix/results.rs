@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use loadgen::hlog::{self, HlogError};
 use loadgen::measure::{Clock, Histogram};
 use loadgen::outcome::Outcome;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tuning::Facts;
 
@@ -165,6 +166,24 @@ impl BrokerResults {
     pub fn uses_of(&self, load: &ConsumerGroups) -> Vec<&ConsumerGroupsUse> {
         self.consumer_groups.iter().filter(|it| it.name == load.name).collect()
     }
+
+    /// What was measured; none, with an error, if that failed or was not made.
+    fn kept<T: DeserializeOwned>(
+        &mut self,
+        store: &Store,
+        file: &str,
+        what: &str,
+        repetition: Option<u32>,
+    ) -> Result<Option<T>, StoreError> {
+        let error = match (store.get::<Result<T, String>>(file)?, repetition) {
+            (Some(Ok(measured)), _) => return Ok(Some(measured)),
+            (Some(Err(error)), _) => format!("{what}: {error}"),
+            (None, Some(repetition)) => format!("{what} {}: not run", repetition + 1),
+            (None, None) => format!("{what}: not run"),
+        };
+        self.errors.push(error);
+        Ok(None)
+    }
 }
 
 fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResults, StoreError> {
@@ -177,42 +196,30 @@ fn broker(store: &Store, scenario: &Scenario, name: &str) -> Result<BrokerResult
     }
     for repetition in 0..scenario.bare.map_or(0, |_| scenario.repetitions) {
         let file = format!("bare-{}-{}.json", file_name(name), repetition + 1);
-        match store.get::<Result<BareNumbers, String>>(&file)? {
-            Some(Ok(numbers)) => results.bare.push(numbers),
-            Some(Err(error)) => results.errors.push(format!("bare append: {error}")),
-            None => results.errors.push(format!("bare append {}: not run", repetition + 1)),
-        }
+        let numbers: Option<BareNumbers> =
+            results.kept(store, &file, "bare append", Some(repetition))?;
+        results.bare.extend(numbers);
     }
     for repetition in 0..scenario.compaction.map_or(0, |_| scenario.repetitions) {
         let file = compaction_file(name, repetition);
-        match store.get::<Result<CompactionUse, String>>(&file)? {
-            Some(Ok(numbers)) => results.compactions.push(numbers),
-            Some(Err(error)) => results.errors.push(format!("compaction: {error}")),
-            None => results.errors.push(format!("compaction {}: not run", repetition + 1)),
-        }
+        let used: Option<CompactionUse> =
+            results.kept(store, &file, "compaction", Some(repetition))?;
+        results.compactions.extend(used);
     }
     for load in &scenario.consumer_groups {
+        let what = format!("consumer groups {}", load.name);
         for repetition in 0..scenario.repetitions {
             let file = consumer_groups_file(name, &load.name, repetition);
-            let what = format!("consumer groups {}", load.name);
-            match store.get::<Result<ConsumerGroupsUse, String>>(&file)? {
-                Some(Ok(used)) => {
-                    if let Some(fault) = used.fault() {
-                        results.errors.push(format!("{what}: {fault}"));
-                    }
-                    results.consumer_groups.push(used);
-                }
-                Some(Err(error)) => results.errors.push(format!("{what}: {error}")),
-                None => results.errors.push(format!("{what} {}: not run", repetition + 1)),
-            }
+            let used: Option<ConsumerGroupsUse> =
+                results.kept(store, &file, &what, Some(repetition))?;
+            let fault = used.as_ref().and_then(ConsumerGroupsUse::fault);
+            results.errors.extend(fault.map(|fault| format!("{what}: {fault}")));
+            results.consumer_groups.extend(used);
         }
     }
     if scenario.idle.is_some() {
-        match store.get::<Result<IdleUse, String>>(&format!("idle-{}.json", file_name(name)))? {
-            Some(Ok(used)) => results.idle = Some(used),
-            Some(Err(error)) => results.errors.push(format!("idle: {error}")),
-            None => results.errors.push("idle: not run".to_owned()),
-        }
+        let file = format!("idle-{}.json", file_name(name));
+        results.idle = results.kept(store, &file, "idle", None)?;
     }
     Ok(results)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use loadgen::groups::GroupsSettings;
 use serde::{Deserialize, Serialize};
 
-use super::Durability;
+use super::Promise;
 use crate::units::{Rate, Span};
 
 /// Groups whose members commit, and perhaps come and go, while records are produced beside them.
@@ -31,7 +31,7 @@ pub struct ConsumerGroups {
     pub produce: Rate,
     /// Of those.
     #[serde(default = "on_the_device")]
-    pub durability: Durability,
+    pub durability: Promise,
     /// From when all groups are formed.
     pub warm_up: Span,
     pub duration: Span,
@@ -45,8 +45,8 @@ fn usual_heartbeat() -> Span {
     GroupsSettings::usual("").heartbeat
 }
 
-fn on_the_device() -> Durability {
-    Durability::Durable
+fn on_the_device() -> Promise {
+    Promise::Durable
 }
 
 impl ConsumerGroups {

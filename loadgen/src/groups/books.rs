@@ -7,9 +7,6 @@ use model::PartitionIndex;
 
 use super::group::{Book, Group};
 
-/// How many are told in words.
-const WRONG_MAX: usize = 20;
-
 /// Asks for the offsets of all groups. Gives how many were looked at, and what is wrong with them.
 pub(super) async fn compare(
     cluster: &Cluster,
@@ -24,9 +21,7 @@ pub(super) async fn compare(
         for (partition, book) in (0..).zip(&*group.books.borrow()) {
             let found = of_topic.and_then(|it| it.get(&PartitionIndex(partition)));
             looked_at += 1;
-            if let Some(what) = wrong_of(*book, found.map_or(0, |it| it.offset.0))
-                && wrong.len() < WRONG_MAX
-            {
+            if let Some(what) = wrong_of(*book, found.map_or(0, |it| it.offset.0)) {
                 wrong.push(format!("{} partition {partition}: {what}", group.name));
             }
         }

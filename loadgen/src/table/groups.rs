@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{aligned, row, summary_cells, summary_heading};
-use crate::groups::GroupsOutcome;
+use crate::groups::{Fault, GroupsOutcome};
 use crate::units::{grouped, three_digits};
 
 /// Times, what became of the commits, and whether the broker kept its word.
@@ -59,22 +59,24 @@ pub fn groups(outcome: &GroupsOutcome) -> String {
             "OVERLOADED: commits that were not sent count with the time that they waited\n",
         );
     }
-    for wrong in &outcome.wrong {
+    for wrong in outcome.wrong_shown() {
         let _ = writeln!(text, "WRONG {wrong}");
     }
-    let _ = match () {
-        () if outcome.is_good() => writeln!(
+    let _ = match outcome.fault() {
+        None => writeln!(
             text,
             "verified: of {} partitions the offset is committed that was acknowledged",
             grouped(outcome.looked_at)
         ),
-        () if !outcome.wrong.is_empty() => {
+        Some(Fault::WrongOffsets) => {
             writeln!(text, "BROKEN: the broker did not keep what it had acknowledged")
         }
-        () if 0 < rebalances.unfinished => {
+        Some(Fault::Unfinished) => {
             writeln!(text, "STUCK: groups did not divide their partitions in time")
         }
-        () => writeln!(text, "NOTHING CAME THROUGH: no commit was acknowledged"),
+        Some(Fault::NothingAcknowledged) => {
+            writeln!(text, "NOTHING CAME THROUGH: no commit was acknowledged")
+        }
     };
     text
 }

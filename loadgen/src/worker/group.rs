@@ -198,10 +198,8 @@ impl Task {
             for index in indexes {
                 let partition = self.worker.partitions.number(&name, TopicId::ZERO, *index);
                 let Some(partition) = partition else { continue };
-                let committed = committed.get(topic).and_then(|it| it.get(index));
-                let start = self.starts[partition as usize];
-                let offset = committed.map_or(start, |committed| committed.offset);
-                positions.push(Position { partition, offset });
+                positions
+                    .push(Position { partition, offset: self.offset_in(&committed, partition) });
             }
         }
         self.positions = positions;
@@ -280,13 +278,15 @@ impl Task {
     async fn is_group_at_end(&self) -> Result<bool, ClusterError> {
         let Some(ends) = &self.ends else { return Ok(false) };
         let committed = self.worker.cluster.committed_offsets(&self.group, None).await?;
-        let is_at_end = |partition: u32| {
-            let (topic, index) = self.worker.partitions.place(partition);
-            let committed = committed.get(topic.name.as_str()).and_then(|it| it.get(&index));
-            let start = self.starts[partition as usize];
-            let offset = committed.map_or(start, |committed| committed.offset);
-            ends[partition as usize] <= offset
-        };
+        let is_at_end =
+            |partition: u32| ends[partition as usize] <= self.offset_in(&committed, partition);
         Ok((0..self.worker.partitions.count()).all(is_at_end))
+    }
+
+    /// How far the group has come in a partition, by what it has committed.
+    fn offset_in(&self, committed: &GroupOffsets, partition: u32) -> Offset {
+        let (topic, index) = self.worker.partitions.place(partition);
+        let found = committed.get(topic.name.as_str()).and_then(|it| it.get(&index));
+        found.map_or(self.starts[partition as usize], |committed| committed.offset)
     }
 }

@@ -46,15 +46,15 @@ fn put_load(document: &mut Document, results: &Results, load: &ConsumerGroups) {
     ];
     let rows = brokers.iter().map(|(broker, uses)| row(broker, uses)).collect();
     let note = "Medians over the repetitions, with the least and the most. A commit counts from when \
-                it was due until it is acknowledged, a record likewise; those that fell due while their member \
-                was joining are withheld, and those that could not be sent before the end count \
-                with the time they had waited. Divided: from a member's wish \
-                to leave, or to come again, until everybody has partitions of one new generation and \
-                every partition is somebody's; the longest of a repetition below its median, which \
-                stands on few samples where few members came and went. The processor's share is \
-                the broker's in the measured time, memory is what is resident at most beyond what \
-                was before the groups. In the end the committed offset of every partition was \
-                compared with what was acknowledged.";
+                it was due until it is acknowledged, a record likewise; those that fell due while \
+                their member was joining are withheld, and those that could not be sent before the \
+                end count with the time they had waited. Divided: from a member's wish to leave, or \
+                to come again, until everybody has partitions of one new generation and every \
+                partition is somebody's; the longest of a repetition below its median, which stands \
+                on few samples where few members came and went. The processor's share is the \
+                broker's in the measured time, memory is what is resident at most beyond what was \
+                before the groups. In the end the committed offset of every partition was compared \
+                with what was acknowledged.";
     document.table(table(&head, rows, note));
     put_ratios(document, &brokers);
     put_wrong(document, &brokers);
@@ -214,7 +214,7 @@ fn put_wrong(document: &mut Document, brokers: &[(&BrokerResults, Vec<&ConsumerG
             for (note, count) in &outcome.notes {
                 text.push_str(&format!("; {count} × {note}"));
             }
-            for wrong in &outcome.wrong {
+            for wrong in outcome.wrong_shown() {
                 text.push_str(&format!("; WRONG {wrong}"));
             }
             text.push('.');
