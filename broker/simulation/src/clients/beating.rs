@@ -1,4 +1,5 @@
-//! A member that speaks the protocol of KIP-848. It does what it is told, commits, leaves and falls silent.
+//! A member that speaks the protocol of KIP-848. It does what it is told, commits, leaves and falls
+//! silent.
 
 use std::rc::Rc;
 

@@ -1,5 +1,5 @@
-//! A member that speaks the classic protocol. It gives up everything before it joins; it reads, commits, leaves, falls silent, and tries now
-//! and then to commit as what it was before.
+//! A member that speaks the classic protocol. It gives up everything before it joins; it reads, commits,
+//! leaves, falls silent, and tries now and then to commit as what it was before.
 
 use std::rc::Rc;
 
